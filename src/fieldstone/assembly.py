@@ -1,0 +1,174 @@
+"""From a plan to SQL, and from rows to values: the pure half of reading.
+
+A `Layout` knows where each value of one statement stands in its rows. Applied to the user's own
+`select(Model)` it replaces the columns and adds the to-one joins, and leaves everything else (joins,
+filters, order, limit) as the user wrote it. Reading a row gives a dictionary in the shape of the
+schema, and notes which parents wait for which collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, select, tuple_
+from sqlalchemy import inspect as sa_inspect
+from sqlalchemy.orm import aliased
+
+from fieldstone.errors import PlanError
+from fieldstone.keys import key_attributes, key_names
+from fieldstone.plans import ReadPlan, Related
+
+Key = tuple[Any, ...]
+Statement = Select[*tuple[Any, ...]]
+Values = dict[str, Any]
+
+# PostgreSQL's protocol counts parameters in 16 bits, SQLite's default limit is 32,766.
+PARAMETERS = 30_000
+
+
+@dataclass
+class Waiting:
+    """The parents that one collection is to be read for, by the key it finds them with."""
+
+    parents: dict[Key, list[Values]] = field(default_factory=dict)
+
+    def add(self, key: Key, values: Values) -> None:
+        self.parents.setdefault(key, []).append(values)
+
+
+Parents = dict[Related, Waiting]
+
+
+class Layout:
+    """Where the values of a plan, and of everything it joins, stand in a row."""
+
+    def __init__(self, plan: ReadPlan, entity: Any, start: int = 0) -> None:
+        self.plan = plan
+        self.entity = entity
+        self.start = start
+        self.end = start + len(plan.selected)
+        self.joined: list[tuple[Related, Layout]] = []
+        for related in plan.joins:
+            layout = Layout(related.plan, aliased(related.relationship.mapper.class_), self.end)
+            self.joined.append((related, layout))
+            self.end = layout.end
+        self._places = {name: start + place for place, name in enumerate(plan.selected)}
+        self._presence = self._places[key_names(plan.model)[0]]
+        self._waiting = [(one, [self._places[name] for name in one.local_names]) for one in plan.collections]
+
+    def columns(self) -> Iterator[Any]:
+        """Yield what to select, in the order in which `read` expects it."""
+        for name in self.plan.selected:
+            yield getattr(self.entity, name)
+        for _, layout in self.joined:
+            yield from layout.columns()
+
+    def join(self, statement: Statement) -> Statement:
+        """Add the to-one joins; outer, so that no row is lost, and none multiplies one."""
+        for related, layout in self.joined:
+            path = getattr(self.entity, related.relationship.key).of_type(layout.entity)
+            statement = layout.join(statement.join(path, isouter=True))
+        return statement
+
+    def read(self, row: Sequence[Any], parents: Parents) -> Values:
+        """Turn a row into values, and register it with the collections that are still to be read."""
+        values = dict(
+            zip(self.plan.columns, row[self.start : self.start + len(self.plan.columns)], strict=True)
+        )
+        for related, layout in self.joined:
+            missing = row[layout._presence] is None
+            values[related.name] = None if missing else layout.read(row, parents)
+        for related, places in self._waiting:
+            values[related.name] = [] if related.many else None
+            parents.setdefault(related, Waiting()).add(tuple(row[place] for place in places), values)
+        return values
+
+
+def root_statement(plan: ReadPlan, statement: Any) -> tuple[Statement, Layout]:
+    """Turn the user's `select(Model)` into the statement that reads the plan's columns."""
+    entity = _entity(plan, statement)
+    layout = _root_layout(plan) if entity is plan.model else Layout(plan, entity)
+    narrowed = statement.with_only_columns(*layout.columns(), maintain_column_froms=True)
+    return layout.join(narrowed), layout
+
+
+def child_statements(related: Related, keys: Iterable[Key]) -> Iterator[tuple[Statement, Layout]]:
+    """Build the statement that reads a collection for all its parents; more only past `PARAMETERS` keys.
+
+    The first columns of its rows are the parent's key.
+    """
+    statement, owner, layout = _child_statement(related)
+    known = [key for key in keys if None not in key]
+    step = PARAMETERS // len(owner)
+    for start in range(0, len(known), step):
+        yield statement.where(_among(owner, known[start : start + step])), layout
+
+
+def attach(related: Related, waiting: Waiting, key: Key, values: Values) -> None:
+    """Hang a child on each of its parents."""
+    for parent in waiting.parents[key]:
+        if related.many:
+            parent[related.name].append(values)
+        elif parent[related.name] is None:
+            parent[related.name] = values
+
+
+@cache
+def _root_layout(plan: ReadPlan) -> Layout:
+    return Layout(plan, plan.model)
+
+
+@cache
+def _child_statement(related: Related) -> tuple[Statement, list[Any], Layout]:
+    """Build everything of a collection's statement but the keys of its parents."""
+    owner, source = _owner(related)
+    layout = Layout(related.plan, related.relationship.mapper.class_, start=len(owner))
+    statement = source.with_only_columns(*owner, *layout.columns(), maintain_column_froms=True)
+    return layout.join(statement).order_by(*_order(related)), owner, layout
+
+
+def _entity(plan: ReadPlan, statement: Any) -> Any:
+    """Find what the statement selects: the plan's model or an alias of it, and only that."""
+    described = statement.column_descriptions if isinstance(statement, Select) else []
+    entities = [one["entity"] for one in described if one["entity"] is one["expr"]]
+    model = plan.model.__name__
+    if len(described) != 1 or len(entities) != 1 or sa_inspect(entities[0]).mapper.class_ is not plan.model:
+        raise PlanError(
+            f"A read into {plan.schema.__name__} takes an ordinary select({model}), and nothing beside it."
+        )
+    return entities[0]
+
+
+def _owner(related: Related) -> tuple[list[Any], Statement]:
+    """Give the columns that hold the parent's key, and the statement they stand in with the child."""
+    relationship = related.relationship
+    target = relationship.mapper.class_
+    if not related.direct:
+        parent = aliased(relationship.parent.class_)
+        path = getattr(parent, relationship.key).of_type(target)
+        return list(key_attributes(parent)), select(target).select_from(parent).join(path)
+    if relationship.secondary is None:
+        keys = [
+            relationship.mapper.get_property_by_column(remote).key
+            for _, remote in relationship.synchronize_pairs
+        ]
+        return [getattr(target, key) for key in keys], select(target)
+    link = relationship.secondary
+    pairs = relationship.secondary_synchronize_pairs or []
+    condition = and_(*[remote == local for local, remote in pairs])
+    return [remote for _, remote in relationship.synchronize_pairs], select(target).join(link, condition)
+
+
+def _order(related: Related) -> list[Any]:
+    declared: Any = related.relationship.order_by or []
+    return [*declared, *key_attributes(related.relationship.mapper.class_)]
+
+
+def _among(columns: list[Any], keys: list[Key]) -> ColumnElement[bool]:
+    if len(columns) == 1:
+        condition: ColumnElement[bool] = columns[0].in_([key[0] for key in keys])
+        return condition
+    return tuple_(*columns).in_(keys)

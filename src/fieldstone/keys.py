@@ -1,0 +1,105 @@
+"""What identifies a row: the key columns of a model, and one key value coerced to their types.
+
+A key from outside is read as Pydantic reads the key's field, so `"018f…"` and `UUID("018f…")`
+name the same row on every database, and `"abc"` for an integer key is refused before any SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import ColumnElement
+from sqlalchemy import inspect as sa_inspect
+from sqlalchemy.exc import NoInspectionAvailable
+from sqlalchemy.orm import Mapper, QueryableAttribute
+from sqlmodel import SQLModel
+
+from fieldstone.errors import InvalidValues, ModelError, Problem
+
+
+def mapper_of(model: type[Any]) -> Mapper[Any]:
+    """Return the mapper of a table model."""
+    try:
+        mapper = sa_inspect(model)
+    except NoInspectionAvailable:
+        mapper = None
+    if not isinstance(mapper, Mapper):
+        name = getattr(model, "__name__", repr(model))
+        raise ModelError(f"{name} is not a table model. Declare it as: class {name}(..., table=True)")
+    return mapper
+
+
+@cache
+def key_names(model: Any) -> tuple[str, ...]:
+    """Name the attributes that hold the primary key, in the order of its columns."""
+    mapper = mapper_of(model)
+    return tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
+
+
+def key_attributes(entity: Any) -> tuple[QueryableAttribute[Any], ...]:
+    """Return the key's attributes of a model or of an alias of one."""
+    return tuple(getattr(entity, name) for name in key_names(sa_inspect(entity).mapper.class_))
+
+
+def key_values(model: type[SQLModel], key: Any) -> tuple[Any, ...]:
+    """Read a key as the values of the key columns.
+
+    A composite key is a tuple in the order of its columns, or a mapping by attribute name.
+    """
+    names = key_names(model)
+    parts = _parts(model, names, key)
+    values, problems = [], []
+    for name, part in zip(names, parts, strict=True):
+        try:
+            values.append(_key_reader(model, name).validate_python(part))
+        except ValidationError as error:
+            problems += [Problem((name,), one["type"], one["msg"]) for one in error.errors()]
+    if problems:
+        raise InvalidValues(f"The key of {model.__name__}", problems)
+    return tuple(values)
+
+
+def matches_key(entity: Any, values: tuple[Any, ...]) -> tuple[ColumnElement[bool], ...]:
+    """Build the conditions under which a row has this key."""
+    return tuple(attribute == value for attribute, value in zip(key_attributes(entity), values, strict=True))
+
+
+def key_type(model: type[SQLModel], name: str) -> Any:
+    """Return the type of one key attribute with its constraints: what a path parameter for it must be."""
+    fields = model.model_fields
+    if name not in fields:
+        return mapper_of(model).columns[name].type.python_type
+    annotation = _without_none(fields[name].annotation)
+    metadata = tuple(fields[name].metadata)
+    return Annotated[(annotation, *metadata)] if metadata else annotation
+
+
+def _parts(model: type[SQLModel], names: tuple[str, ...], key: Any) -> tuple[Any, ...]:
+    if isinstance(key, Mapping):
+        parts = tuple(key.get(name) for name in names)
+    elif isinstance(key, tuple | list):
+        parts = tuple(key)
+    else:
+        parts = (key,)
+    if len(parts) == len(names):
+        return parts
+    raise InvalidValues(
+        f"The key of {model.__name__}",
+        [Problem((), "key_length", f"{len(parts)} part(s) given, it has {len(names)}: {', '.join(names)}")],
+    )
+
+
+@cache
+def _key_reader(model: type[SQLModel], name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(key_type(model, name))
+
+
+def _without_none(annotation: Any) -> Any:
+    if get_origin(annotation) not in (Union, UnionType):
+        return annotation
+    members = tuple(member for member in get_args(annotation) if member is not NoneType)
+    return Union[members]  # noqa: UP007 - the members are only known at run time

@@ -1,0 +1,192 @@
+"""The verbs that read: an ordinary select and a schema in, plain schema objects out.
+
+Nothing that comes back is attached to the session, lazy or expired. No ORM instance is made on the
+way: the plan's columns are selected, rows become values, and the schema's own rules make the objects.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import Result, Select, func, literal_column, select
+from sqlalchemy.orm import Session as SQLAlchemySession
+from sqlmodel import Session, SQLModel
+
+from fieldstone.assembly import Parents, Values, attach, child_statements, root_statement
+from fieldstone.errors import MultipleFound, NotFound
+from fieldstone.keys import key_attributes, key_values, matches_key
+from fieldstone.pages import Page, bounded, page_of, slice_of
+from fieldstone.plans import ReadPlan, plan
+from fieldstone.twins import twin
+from fieldstone.verbs import verb
+
+SchemaT = TypeVar("SchemaT", bound=BaseModel)
+ModelT = TypeVar("ModelT")
+
+Statement = Select[*tuple[Any, ...]]
+
+logger = logging.getLogger("fieldstone")
+
+
+@verb
+def get(session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT]) -> SchemaT:
+    """Read the row with this primary key.
+
+    A composite key is a tuple in the order of its columns. Raises NotFound.
+    """
+    values = key_values(model, key)
+    found = _read(session, select(model).where(*matches_key(model, values)), schema)
+    if not found:
+        raise NotFound(model.__name__, key=key)
+    return found[0]
+
+
+@verb
+def fetch(session: Session, statement: Statement, schema: type[SchemaT]) -> list[SchemaT]:
+    """Read every row that the statement selects. For what may be large, use `page`."""
+    return _read(session, statement, schema)
+
+
+@verb
+def first(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT | None:
+    """Read the first row that the statement selects, or None. Without an order, any row may be first."""
+    found = _read(session, statement.limit(1), schema)
+    return found[0] if found else None
+
+
+@verb
+def one(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT:
+    """Read the only row that the statement selects. Raises NotFound and MultipleFound."""
+    found = _at_most_one(session, statement, schema)
+    if found is None:
+        raise NotFound(_entity_name(statement))
+    return found
+
+
+@verb
+def one_or_none(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT | None:
+    """Read the only row that the statement selects, or None. Raises MultipleFound."""
+    return _at_most_one(session, statement, schema)
+
+
+@verb
+def page(
+    session: Session,
+    statement: Statement,
+    schema: type[SchemaT],
+    *,
+    size: int = 20,
+    offset: int = 0,
+    total: bool = False,
+) -> Page[SchemaT]:
+    """Read one page, in the statement's order and then by key, so that no row is skipped or repeated.
+
+    `total` counts all results, which costs a statement whose time grows with their number.
+    Raises InvalidValues for a size over 1,000 or an offset over 10,000,000.
+    """
+    bounded(size, offset)
+    found = _read(session, slice_of(statement, size, offset), schema)
+    counted = _count(session, statement) if total else None
+    return page_of(schema, found, size=size, offset=offset, total=counted)
+
+
+@verb
+def count(session: Session, statement: Statement) -> int:
+    """Count the rows that the statement selects."""
+    return _count(session, statement)
+
+
+@verb
+def exists(session: Session, statement: Statement) -> bool:
+    """Tell whether the statement selects any row."""
+    probe: Statement = statement.with_only_columns(literal_column("1"), maintain_column_froms=True).order_by(
+        None
+    )
+    return bool(session.scalar(select(probe.exists())))
+
+
+def _count(session: Session, statement: Statement) -> int:
+    entity = statement.column_descriptions[0]["entity"]
+    keys = statement.with_only_columns(*key_attributes(entity), maintain_column_froms=True).order_by(None)
+    return session.scalar(select(func.count()).select_from(keys.subquery())) or 0
+
+
+def _at_most_one(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT | None:
+    found = _read(session, statement.limit(2), schema)
+    if len(found) > 1:
+        raise MultipleFound(_entity_name(statement))
+    return found[0] if found else None
+
+
+def _entity_name(statement: Statement) -> str:
+    return str(statement.column_descriptions[0]["name"])
+
+
+def _read(session: Session, statement: Statement, schema: type[SchemaT]) -> list[SchemaT]:
+    """Run the plan: the statement, then one more for each collection, then make the objects."""
+    made = plan(_model_of(statement), schema)
+    parents: Parents = {}
+    narrowed, layout = root_statement(made, statement)
+    values = [layout.read(row, parents) for row in _rows(session, narrowed)]
+    _follow(session, parents)
+    return _objects(schema, made, values)
+
+
+def _follow(session: Session, parents: Parents) -> None:
+    while parents:
+        deeper: Parents = {}
+        for related, waiting in parents.items():
+            for statement, layout in child_statements(related, waiting.parents):
+                for row in _rows(session, statement):
+                    key = tuple(row[: layout.start])
+                    attach(related, waiting, key, layout.read(row, deeper))
+        parents = deeper
+
+
+def _rows(session: Session, statement: Statement) -> Result[*tuple[Any, ...]]:
+    return SQLAlchemySession.execute(session, statement)  # exec() would give the first column alone
+
+
+def _model_of(statement: Statement) -> Any:
+    """Find the model that a statement selects; what is no select is left for the plan to refuse."""
+    described: Any = getattr(statement, "column_descriptions", None)
+    return described[0]["entity"] if described else statement
+
+
+def _objects(schema: type[SchemaT], made: ReadPlan, rows: Iterable[Values]) -> list[SchemaT]:
+    validate = twin(schema).validate_python
+    objects = []
+    for values in rows:
+        try:
+            objects.append(validate(values, by_name=True, by_alias=False))
+        except ValidationError as error:
+            logger.warning(
+                "%s does not fit %s and is given as stored: %s",
+                made.model.__name__,
+                schema.__name__,
+                _fields(error),
+            )
+            objects.append(_as_stored(schema, made, values))
+    return objects
+
+
+def _fields(error: ValidationError) -> str:
+    """Say what is wrong without the values, which may be private."""
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
+    )
+
+
+def _as_stored(schema: type[Any], made: ReadPlan, values: Values) -> Any:
+    """Make the object without its rules: a row that another program wrote badly must not hide the others."""
+    nested = dict(values)
+    for related in (*made.joins, *made.collections):
+        stored = values[related.name]
+        if related.many:
+            nested[related.name] = [_as_stored(related.plan.schema, related.plan, one) for one in stored]
+        elif stored is not None:
+            nested[related.name] = _as_stored(related.plan.schema, related.plan, stored)
+    return schema.model_construct(**nested)
