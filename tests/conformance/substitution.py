@@ -1,0 +1,167 @@
+"""A pytest plugin that runs SQLModel's own tests on Fieldstone's engines and sessions.
+
+It is loaded before upstream's conftest, so that `from sqlmodel import create_engine, Session`
+brings ours to the tests and to the documents' examples alike. Whatever URL upstream names, the
+engine is that of a Database on the database of this run: in memory, or a PostgreSQL that is
+emptied between tests. So also what upstream runs on SQLite alone is tried on both.
+
+How it is told what to do: RUN names the run, DATABASE_URL its database, REPORT the file that gets
+the outcome. A pytest that upstream starts inside a test inherits the first two only: it is a part
+of that test, with no declared deviations and no report of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy.ext.asyncio
+import sqlmodel
+import sqlmodel.ext.asyncio.session
+from sqlalchemy import URL, Engine, event, make_url, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from conformance.deviations import OUT_OF_SCOPE, declared
+from fieldstone import Database
+
+RUN = os.environ["CONFORMANCE_RUN"]
+DATABASE_URL = os.environ["DATABASE_URL"]
+REPORT = os.environ.pop("CONFORMANCE_REPORT", None)
+
+_databases: list[Database] = []
+_used: set[Engine] = set()
+
+
+def create_engine(url: str | URL, *, echo: bool = False, **_decided_by_us: Any) -> Engine:
+    """Take the place of SQLModel's; pool and connect arguments are Fieldstone's business."""
+    engine = _database(echo).engine
+    _watch(engine)
+    return engine
+
+
+def create_async_engine(url: str | URL, *, echo: bool = False, **_decided_by_us: Any) -> AsyncEngine:
+    """Take the place of SQLAlchemy's."""
+    engine = _database(echo).async_engine
+    _watch(engine.sync_engine)
+    return engine
+
+
+def _database(echo: bool) -> Database:
+    database = Database(DATABASE_URL, echo=echo)
+    _databases.append(
+        database
+    )  # upstream keeps the engine only, and a memory database ends with its Database
+    return database
+
+
+def _watch(engine: Engine) -> None:
+    event.listen(engine, "connect", lambda *_: _used.add(engine))
+
+
+with Database("sqlite://") as _example, _example.transaction() as _session:
+    SESSION_OPTIONS = {"expire_on_commit": _session.expire_on_commit}
+
+
+class Session(sqlmodel.Session):
+    """Have the options of the sessions that a Database makes."""
+
+    def __init__(self, bind: Engine, **options: Any) -> None:
+        super().__init__(bind, **{**SESSION_OPTIONS, **options})
+
+
+class AsyncSession(sqlmodel.ext.asyncio.session.AsyncSession):
+    """Have the options of the sessions that a Database makes."""
+
+    def __init__(self, bind: AsyncEngine, **options: Any) -> None:
+        super().__init__(bind, **{**SESSION_OPTIONS, **options})
+
+
+def substitute() -> None:
+    """Put Fieldstone's in the places from which upstream imports."""
+    for module, replacement in (
+        (sqlmodel, create_engine),
+        (sqlmodel, Session),
+        (sqlmodel.ext.asyncio.session, AsyncSession),
+        (sqlalchemy.ext.asyncio, create_async_engine),
+    ):
+        setattr(module, replacement.__name__, replacement)
+
+
+def pytest_configure() -> None:
+    substitute()
+
+
+@pytest.fixture(autouse=True)
+def emptied() -> Iterator[None]:
+    """Leave no connection and, on PostgreSQL, no table to the next test."""
+    yield
+    for engine in _used:
+        engine.dispose()
+    if _used and make_url(DATABASE_URL).get_backend_name() == "postgresql":
+        _empty_postgresql()
+    _used.clear()
+
+
+def _empty_postgresql() -> None:
+    engine = Database(DATABASE_URL).engine
+    others = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    try:
+        with engine.begin() as connection:
+            # A session that upstream left open would hold its locks, and we would wait for ever.
+            connection.execute(text(others))
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+    finally:
+        engine.dispose()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what is not about the library."""
+    return True if _relative(collection_path, config) in OUT_OF_SCOPE else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Expect every declared deviation to fail, and to be a test that exists."""
+    if REPORT is None:
+        return
+    reasons = declared(RUN)
+    for item in items:
+        if item.nodeid in reasons:
+            item.add_marker(pytest.mark.xfail(reason=reasons.pop(item.nodeid), strict=True))
+    if reasons:
+        raise pytest.UsageError("Declared deviations that are not tests: " + ", ".join(sorted(reasons)))
+
+
+def _relative(path: Path, config: pytest.Config) -> str:
+    return path.relative_to(config.rootpath).as_posix()
+
+
+_outcomes: Counter[str] = Counter()
+_failures: dict[str, str] = {}
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.failed:
+        _failures[report.nodeid] = report.longreprtext
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed:
+        _failures[report.nodeid] = report.longreprtext
+    elif report.skipped:
+        _outcomes["deviated" if hasattr(report, "wasxfail") else "skipped"] += 1
+    elif report.when == "call":
+        _outcomes["passed"] += 1
+
+
+def pytest_sessionfinish() -> None:
+    if REPORT is not None:
+        Path(REPORT).write_text(json.dumps({"outcomes": _outcomes, "failures": _failures}))
