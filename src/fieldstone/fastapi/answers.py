@@ -1,0 +1,166 @@
+"""From what was raised to the problem that answers it.
+
+Values that the client sent are not repeated, only the names of fields and parameters, shortened
+and counted, so that no request gets an answer much longer than itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.utils import is_body_allowed_for_status_code
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketState
+
+from fieldstone import errors
+from fieldstone.fastapi.problems import (
+    INVALID_VALUES,
+    KINDS,
+    FieldProblem,
+    ProblemDetails,
+    ProblemResponse,
+    plain_problem,
+)
+from fieldstone.violations import explain
+
+_MOST_ERRORS = 100
+_LONGEST_NAME = 100
+_SUMMARISED = 5
+
+_CONFLICTS = {
+    "unique": "Another row already has this value",
+    "foreign_key": "It points to a row that does not exist",
+    "referenced": "Other rows still point here",
+    "exclusion": "It overlaps a stored row",
+}
+
+_log = logging.getLogger(__name__)
+
+
+def handlers() -> dict[type[Exception], Callable[..., Any]]:
+    """Give the handler of every kind of error that an application answers."""
+    return {
+        **dict.fromkeys(KINDS, _answer_known),
+        RequestValidationError: _answer_invalid_request,
+        HTTPException: _answer_http_exception,
+        DBAPIError: _answer_database_error,
+        PoolTimeout: _answer_database_error,
+        Exception: _answer_unknown,
+    }
+
+
+async def _answer_known(connection: HTTPConnection, error: Exception) -> Response | None:
+    kind = next(KINDS[cls] for cls in type(error).__mro__ if cls in KINDS)
+    if kind.status >= 500:
+        method = connection.scope.get("method", "WEBSOCKET")
+        _log.error("%s %s: %s", method, connection.url.path, error, exc_info=error)
+    fields = list(_fields_of(error, in_body=connection.scope.get("method") in ("POST", "PUT", "PATCH")))
+    headers = None if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
+    return await _send(connection, kind.problem(str(error), fields), headers)
+
+
+async def _answer_invalid_request(request: Request, error: RequestValidationError) -> Response:
+    if any(entry["type"] == "json_invalid" for entry in error.errors()):
+        return ProblemResponse(plain_problem(400, "The body is not JSON. Send a JSON document."))
+    if _is_undeclared_json(request, error):
+        detail = "The body is not declared as JSON. Send it with the header Content-Type: application/json."
+        return ProblemResponse(plain_problem(415, detail))
+    fields = [_field_problem(entry, error.body) for entry in error.errors()[:_MOST_ERRORS]]
+    return ProblemResponse(INVALID_VALUES.problem(_summary(fields, len(error.errors())), fields))
+
+
+async def _answer_http_exception(connection: HTTPConnection, error: HTTPException) -> Response | None:
+    if not is_body_allowed_for_status_code(error.status_code):
+        return Response(status_code=error.status_code, headers=error.headers)
+    return await _send(connection, plain_problem(error.status_code, error.detail), error.headers)
+
+
+async def _answer_database_error(connection: HTTPConnection, error: Exception) -> Response | None:
+    explained = explain(error)
+    if explained is None or type(explained) not in KINDS:
+        raise error
+    return await _answer_known(connection, explained.with_traceback(error.__traceback__))
+
+
+async def _answer_unknown(request: Request, error: Exception) -> Response:
+    return ProblemResponse(plain_problem(500, "The server failed to answer. The cause is in its log."))
+
+
+async def _send(
+    connection: HTTPConnection, problem: ProblemDetails, headers: Mapping[str, str] | None
+) -> Response | None:
+    """Answer a request; close a websocket that was already accepted, where no response can go."""
+    if isinstance(connection, WebSocket) and connection.application_state is WebSocketState.CONNECTED:
+        await connection.close(code=1011 if problem.status >= 500 else 1008, reason=problem.title)
+        return None
+    return ProblemResponse(problem, headers)
+
+
+def _fields_of(error: Exception, *, in_body: bool) -> Iterator[FieldProblem]:
+    """Name the fields of an error; it knows columns, which are members of the body where there is one."""
+    found: Sequence[errors.Problem] = ()
+    if isinstance(error, errors.InvalidValues):
+        found = error.problems[:_MOST_ERRORS]
+    elif isinstance(error, errors.Conflict):
+        found = [errors.Problem((field,), error.kind, _CONFLICTS[error.kind]) for field in error.fields]
+    for problem in found:
+        yield FieldProblem(
+            location="body" if in_body else None,
+            pointer=problem.pointer if in_body else None,
+            field=".".join(map(str, problem.path)),
+            rule=problem.rule,
+            message=problem.message,
+        )
+
+
+def _field_problem(entry: Mapping[str, Any], body: Any) -> FieldProblem:
+    location, *parts = entry["loc"]
+    if location == "body":
+        parts = list(_steps(parts, body, entry["type"]))
+    path = tuple(part if isinstance(part, int) else str(part)[:_LONGEST_NAME] for part in parts)
+    problem = errors.Problem(path, entry["type"], entry["msg"])
+    return FieldProblem(
+        location=location,
+        pointer=problem.pointer if location == "body" else None,
+        field=".".join(map(str, path)),
+        rule=problem.rule,
+        message=problem.message,
+    )
+
+
+def _steps(parts: Sequence[Any], body: Any, rule: str) -> Iterator[Any]:
+    """Keep the parts of a Pydantic location that lead into the body: it mixes in tags of unions."""
+    for position, part in enumerate(parts):
+        member = isinstance(body, Mapping) and part in body
+        if member or (isinstance(body, list) and isinstance(part, int) and part < len(body)):
+            body = body[part]
+            yield part
+        elif rule == "missing" and position == len(parts) - 1:
+            yield part
+
+
+def _is_undeclared_json(request: Request, error: RequestValidationError) -> bool:
+    """Tell whether the body stayed bytes because its Content-Type is not JSON."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    declared = media_type == "application/json" or media_type.endswith("+json")
+    return (
+        isinstance(error.body, bytes)
+        and not declared
+        and any(entry["loc"] == ("body",) and entry["type"].endswith("_type") for entry in error.errors())
+    )
+
+
+def _summary(fields: Sequence[FieldProblem], total: int) -> str:
+    shown = [
+        f"{problem.field}: {problem.message}" if problem.field else problem.message
+        for problem in fields[:_SUMMARISED]
+    ]
+    more = f"; and {total - len(shown)} more" if total > len(shown) else ""
+    return f"The request was refused: {'; '.join(shown)}{more}."
