@@ -1,0 +1,148 @@
+"""From a class statement to a mapped class.
+
+SQLModel's metaclass does most of it. This one chooses columns before SQLModel makes them, sets
+up relationships itself, maps subclasses of tables (inheritance), and adds CHECK constraints.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, dataclass_transform
+
+from pydantic.fields import FieldInfo as PydanticField
+from sqlalchemy.orm.decl_api import DeclarativeMeta
+from sqlmodel import Field
+from sqlmodel._compat import ModelMetaclass, get_annotations, get_sa_type_from_field
+from sqlmodel.main import FieldInfo, FieldInfoMetadata, RelationshipInfo, SQLModelMetaclass, Undefined
+
+from fieldstone.annotations import written_type
+from fieldstone.columns import adopt_naming, checks, column_type, declared, field_type
+from fieldstone.errors import ModelError
+from fieldstone.flush import watch
+from fieldstone.relationships import property_of
+from fieldstone.validation import is_table
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(Field, FieldInfo))
+class ModelMeta(SQLModelMetaclass):
+    """Make Model classes."""
+
+    def __new__(cls, name: str, bases: tuple[type[Any], ...], namespace: dict[str, Any], **kwargs: Any) -> Any:
+        annotations = dict(get_annotations(namespace))
+        for key, value in namespace.items():
+            if isinstance(value, RelationshipInfo):
+                annotations[key] = written_type(name, key, annotations.get(key))
+        namespace["__annotations__"] = annotations
+        namespace["__is_declared_table__"] = _says_table(namespace, kwargs)
+        if "registry" in kwargs:
+            adopt_naming(kwargs["registry"].metadata)
+        model = super().__new__(cls, name, bases, namespace, **kwargs)
+        inherited: dict[str, RelationshipInfo] = {}
+        for base in reversed(model.__mro__[1:]):
+            inherited.update(base.__dict__.get("__sqlmodel_relationships__", {}))
+        own = model.__sqlmodel_relationships__
+        type.__setattr__(model, "__sqlmodel_relationships__", {**inherited, **own})
+        return model
+
+    def __init__(cls, name: str, bases: tuple[type[Any], ...], namespace: dict[str, Any], **kwargs: Any) -> None:
+        if not cls.__dict__["__is_declared_table__"]:
+            ModelMetaclass.__init__(cls, name, bases, namespace, **kwargs)
+            return
+        parent = _mapped_parent(cls)
+        if parent is not None:
+            _inherit_columns(cls, parent)
+        _set_version_column(cls, parent)
+        known = parent.__sqlmodel_relationships__ if parent is not None else {}
+        for key, info in cls.__sqlmodel_relationships__.items():
+            if known.get(key) is not info:
+                setattr(cls, key, property_of(cls, key, info))
+        DeclarativeMeta.__init__(cls, name, bases, namespace, **kwargs)
+        _add_checks(cls, parent)
+        watch(cls)
+
+
+def _says_table(namespace: dict[str, Any], kwargs: dict[str, Any]) -> bool:
+    return bool(kwargs.get("table", (namespace.get("model_config") or {}).get("table", False)))
+
+
+def _mapped_parent(model: type[Any]) -> Any:
+    return next((base for base in model.__mro__[1:] if is_table(base)), None)
+
+
+# Columns
+
+
+def choose_columns(model: Any) -> None:
+    """Tell SQLModel the type of each column that it would get wrong, before it makes the columns."""
+    for name, field in model.model_fields.items():
+        column = declared(field)
+        if column.sa_type is Undefined and column.sa_column is Undefined:
+            chosen = column_type(field)
+            if chosen is Undefined:
+                _refuse_untyped(model, name, field)
+            column = dataclasses.replace(column, sa_type=chosen)
+        if column.sa_column is Undefined and column.nullable is Undefined and not column.primary_key is True:
+            column = dataclasses.replace(column, nullable=field_type(field)[2])
+        _declare(field, column)
+
+
+def _declare(field: PydanticField, column: FieldInfoMetadata) -> None:
+    """Put one merged word about the column where SQLModel looks first."""
+    field.metadata = [column, *(item for item in field.metadata if not isinstance(item, FieldInfoMetadata))]
+
+
+_COLUMN_TYPES = "str, int, float, bool, Decimal, bytes, date, datetime, time, timedelta, UUID, Enum and Literal"
+
+
+def _refuse_untyped(model: type[Any], name: str, field: PydanticField) -> None:
+    try:
+        found = get_sa_type_from_field(field)
+        if isinstance(found, type) and not issubclass(found, (list, dict, set, tuple, frozenset)):
+            return
+    except ValueError:
+        pass
+    raise ModelError(
+        f"{model.__name__}.{name} is {field.annotation!r}, which has no column type. Columns hold {_COLUMN_TYPES}; "
+        f"for anything else write {name}: Json[...], or give Field(sa_type=...)."
+    )
+
+
+def _inherit_columns(model: Any, parent: Any) -> None:
+    """Keep to the parent's columns, and choose between a table of its own and the parent's.
+
+    A primary key that points to the parent, or a written __tablename__, says: joined tables.
+    Otherwise the rows live in the parent's table, where a further column must allow NULL.
+    """
+    own = get_annotations(dict(model.__dict__))
+    key_points_up = any(
+        declared(model.model_fields[name]).primary_key is True
+        and declared(model.model_fields[name]).foreign_key is not Undefined
+        for name in own
+        if name in model.model_fields
+    )
+    joined = key_points_up or "__tablename__" in model.__dict__
+    if not joined:
+        type.__setattr__(model, "__tablename__", None)
+    for name in model.model_fields:
+        if name in parent.model_fields and not (joined and name in own):
+            type.__delattr__(model, name)
+        elif not joined:
+            model.__dict__[name].nullable = True
+
+
+def _set_version_column(model: Any, parent: Any) -> None:
+    from fieldstone.models import Versioned
+
+    arguments = model.__dict__.get("__mapper_args__", {})
+    if parent is None and issubclass(model, Versioned) and isinstance(arguments, dict):
+        column = model.__dict__["version"]
+        type.__setattr__(model, "__mapper_args__", {"version_id_col": column, **arguments})
+
+
+def _add_checks(model: Any, parent: Any) -> None:
+    for name, field in model.model_fields.items():
+        column = model.__mapper__.columns.get(name)
+        if column is None or (parent is not None and parent.__mapper__.columns.get(name) is column):
+            continue
+        for check in checks(field, column):
+            column.table.append_constraint(check)
