@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, select, tuple_
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import aliased
 
+from fieldstone.cache import cached
 from fieldstone.errors import PlanError
 from fieldstone.keys import key_attributes, key_names
 from fieldstone.plans import ReadPlan, Related
@@ -116,12 +116,12 @@ def attach(related: Related, waiting: Waiting, key: Key, values: Values) -> None
             parent[related.name] = values
 
 
-@cache
+@cached
 def _root_layout(plan: ReadPlan) -> Layout:
     return Layout(plan, plan.model)
 
 
-@cache
+@cached
 def _child_statement(related: Related) -> tuple[Statement, list[Any], Layout]:
     """Build everything of a collection's statement but the keys of its parents."""
     owner, source = _owner(related)

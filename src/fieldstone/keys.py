@@ -7,7 +7,6 @@ name the same row on every database, and `"abc"` for an integer key is refused b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -18,6 +17,7 @@ from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import Mapper, QueryableAttribute
 from sqlmodel import SQLModel
 
+from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, ModelError, Problem
 
 
@@ -33,7 +33,7 @@ def mapper_of(model: type[Any]) -> Mapper[Any]:
     return mapper
 
 
-@cache
+@cached
 def key_names(model: Any) -> tuple[str, ...]:
     """Name the attributes that hold the primary key, in the order of its columns."""
     mapper = mapper_of(model)
@@ -93,7 +93,7 @@ def _parts(model: type[SQLModel], names: tuple[str, ...], key: Any) -> tuple[Any
     )
 
 
-@cache
+@cached
 def _key_reader(model: type[SQLModel], name: str) -> TypeAdapter[Any]:
     return TypeAdapter(key_type(model, name))
 

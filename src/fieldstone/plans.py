@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -32,6 +32,7 @@ from sqlalchemy.orm import (
 from sqlalchemy.orm.interfaces import ORMOption
 from sqlmodel import SQLModel
 
+from fieldstone.cache import cached
 from fieldstone.errors import PlanError
 from fieldstone.keys import key_names, mapper_of
 
@@ -137,7 +138,7 @@ def loading(schema: type[BaseModel], model: type[SQLModel]) -> list[ORMOption]:
     return plan(model, schema).options()
 
 
-@cache
+@cached
 def _plan(model: type[SQLModel], schema: type[BaseModel]) -> ReadPlan:
     mapper_of(model).registry.configure()
     return _Planner().plan(model, schema)

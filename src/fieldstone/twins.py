@@ -7,15 +7,16 @@ that validates a second time. A twin is the same core schema with that detour ta
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import SchemaValidator
 from sqlmodel import SQLModel
 
+from fieldstone.cache import cached
 
-@cache
+
+@cached
 def twin(schema: type[BaseModel]) -> SchemaValidator:
     """Return a validator for the schema that creates its objects directly."""
     schema.model_rebuild()
