@@ -1,0 +1,269 @@
+"""What the documents' models do on plain SQLModel: values that nothing checks, rows that do harm.
+
+See plain.py for why these tests stand here.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import MetaData
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, IntegrityError, InvalidRequestError, SAWarning, StatementError
+from sqlalchemy.orm import registry
+from sqlmodel import Field, Relationship, Session, SQLModel, select
+
+from tests.documents.plain import Plain
+
+METADATA = MetaData()
+
+
+class PrintedModel(SQLModel, registry=registry(metadata=METADATA)):
+    """Stand above the tables of this module."""
+
+
+def aware_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Task(PrintedModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str = Field(max_length=10)
+    status: str = "pending"
+    progress_percent: int = Field(default=0, ge=0, le=100)
+    updated_at: datetime = Field(default_factory=aware_now)
+    parent_id: int | None = Field(default=None, foreign_key="task.id")
+    assignments: list["TaskAssignment"] = Relationship(back_populates="task")
+
+
+class TaskAssignment(PrintedModel, table=True):
+    task_id: int | None = Field(default=None, foreign_key="task.id", primary_key=True)
+    worker_id: str = Field(primary_key=True)
+    task: Task = Relationship(back_populates="assignments")
+
+
+class TaskUpdate(SQLModel):
+    title: str | None = None
+    status: str | None = None
+
+
+class User(PrintedModel, table=True):
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    email: str
+    hashed_password: str = "old"
+
+
+class UserAnswer(PrintedModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    user_id: int
+    question_id: int
+    value: str
+
+
+def test_b2_b7_a_literal_on_a_table_cannot_be_imported() -> None:
+    with pytest.raises(TypeError, match="issubclass"):
+
+        class Worker(PrintedModel, table=True):
+            id: str = Field(primary_key=True)
+            type: Literal["human", "agent"]
+
+
+def test_a3_b2_b8_a_naive_default_fails_at_the_first_flush(plain: Plain) -> None:
+    with plain.engine(METADATA) as engine, Session(engine) as session:
+        session.add(Task(title="naive", updated_at=datetime.now()))  # noqa: DTZ005  # the printed default
+        with pytest.raises(StatementError) as refused:
+            session.flush()
+    assert isinstance(refused.value.orig, ValueError)
+
+
+def test_b2_a_table_stores_what_its_fields_forbid(plain: Plain) -> None:
+    with plain.engine(METADATA) as engine, Session(engine) as session:
+        session.add(Task(title="t", status="nonsense", progress_percent=900))
+        session.commit()
+        stored = session.exec(select(Task)).one()
+    assert (stored.status, stored.progress_percent) == ("nonsense", 900)
+
+
+def test_a6_a_missing_title_is_noticed_by_the_database_alone(plain: Plain) -> None:
+    incomplete = Task()  # type: ignore[call-arg]  # what a type checker sees, SQLModel does not
+    with plain.engine(METADATA) as engine, Session(engine) as session:
+        session.add(incomplete)
+        with pytest.raises(IntegrityError, match=r"(?i)not.null"):
+            session.flush()
+
+
+def test_b2_updated_at_never_changes(plain: Plain) -> None:
+    with plain.engine(METADATA) as engine, Session(engine) as session:
+        task = Task(title="before")
+        session.add(task)
+        session.commit()
+        first = task.updated_at
+        task.title = "after"
+        session.commit()
+        session.refresh(task)
+        assert task.updated_at == first
+
+
+def test_b2_b10_a_patch_writes_garbage_and_drops_a_misspelt_key() -> None:
+    task = Task(title="t")
+    task.sqlmodel_update(
+        TaskUpdate.model_validate({"status": "garbage", "titel": "x"}).model_dump(exclude_unset=True)
+    )
+    assert (task.status, task.title) == ("garbage", "t")
+
+
+def test_b10_null_reaches_a_column_that_forbids_it(plain: Plain) -> None:
+    with plain.engine(METADATA) as engine, Session(engine) as session:
+        task = Task(title="t")
+        session.add(task)
+        session.flush()
+        task.sqlmodel_update(TaskUpdate(title=None).model_dump(exclude_unset=True))
+        with pytest.raises(IntegrityError, match=r"(?i)not.null"):
+            session.flush()
+
+
+def test_b2_sqlite_stores_a_title_past_its_length_and_postgresql_does_not(plain: Plain) -> None:
+    with plain.engine(METADATA) as engine, Session(engine) as session:
+        session.add(Task(title="x" * 11))
+        if plain.is_sqlite:
+            session.flush()
+        else:
+            with pytest.raises(StatementError, match="too long"):
+                session.flush()
+
+
+def test_a3_a_patched_password_disappears() -> None:
+    class UserUpdate(SQLModel):
+        password: str | None = None
+
+    user = User(email="ada@example.org")
+    user.sqlmodel_update(UserUpdate(password="new").model_dump(exclude_unset=True))
+    assert user.hashed_password == "old"
+
+
+def test_a5_a_uuid_as_text_fails_on_sqlite_and_works_on_postgresql(plain: Plain) -> None:
+    statement = select(User).where(User.id == str(uuid4()))
+    with plain.engine(METADATA) as engine, Session(engine) as session:
+        if plain.is_sqlite:
+            with pytest.raises(StatementError, match="has no attribute 'hex'"):
+                session.exec(statement)
+        else:
+            assert session.exec(statement).all() == []
+
+
+def test_a3_a7_a_relationship_to_a_class_that_the_block_lacks_fails_at_first_use() -> None:
+    apart = registry()
+
+    class Apart(SQLModel, registry=apart):
+        pass
+
+    class Person(Apart, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        assessments: list["Missing"] = Relationship()  # type: ignore[name-defined]  # noqa: F821  # as printed
+
+    try:
+        with pytest.raises(InvalidRequestError, match="failed to locate a name"):
+            Person()
+    finally:
+        apart.dispose()
+
+
+def test_b8_deleting_either_end_of_an_assignment_fails(plain: Plain) -> None:
+    with plain.engine(METADATA) as engine, Session(engine) as session:
+        task = Task(title="t", assignments=[TaskAssignment(worker_id="@ada")])
+        session.add(task)
+        session.commit()
+        session.delete(task)
+        with pytest.raises(AssertionError, match="blank-out primary key"):
+            session.flush()
+
+
+def test_b8_an_association_cannot_be_made_from_a_create_schema() -> None:
+    class AssignmentIn(SQLModel):
+        worker_id: str
+
+    class TaskIn(SQLModel):
+        title: str
+        assignments: list[AssignmentIn]
+
+    with pytest.raises(AttributeError, match="_sa_instance_state"):
+        Task.model_validate(TaskIn(title="t", assignments=[AssignmentIn(worker_id="@ada")]))
+
+
+def test_b9_a_task_becomes_its_own_grandparent(plain: Plain) -> None:
+    with plain.engine(METADATA) as engine, Session(engine) as session:
+        root, leaf = Task(title="root"), Task(title="leaf")
+        session.add_all([root, leaf])
+        session.flush()
+        leaf.parent_id, root.parent_id = root.id, leaf.id
+        session.commit()
+        assert {task.parent_id for task in session.exec(select(Task))} == {root.id, leaf.id}
+
+
+def test_b18_the_corrected_class_has_no_primary_key() -> None:
+    class Apart(SQLModel, registry=registry()):
+        pass
+
+    with pytest.raises(ArgumentError, match="primary key"):
+
+        class Keyless(Apart, table=True):
+            id: int
+
+
+def test_b18_a_class_without_table_cannot_be_selected() -> None:
+    class Plan(SQLModel):
+        id: int
+
+    with pytest.raises(ArgumentError):
+        select(Plan)
+
+
+def test_b21_two_relationships_that_do_not_know_each_other_disagree() -> None:
+    class Linked(SQLModel, registry=registry()):
+        pass
+
+    class Project(Linked, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        tasks: list["Piece"] = Relationship()
+
+    class Piece(Linked, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        project_id: int | None = Field(default=None, foreign_key="project.id")
+        project: Project | None = Relationship()
+
+    with pytest.warns(SAWarning, match="conflicts with relationship"):
+        project, piece = Project(), Piece()
+    project.tasks.append(piece)
+    assert piece.project is None
+
+
+def test_b24_zero_passes_through_an_update_schema_and_an_assignment() -> None:
+    class TaskCreate(SQLModel):
+        parent_id: int | None = None
+
+    created = TaskCreate()
+    created.parent_id = 0
+    assert created.parent_id == 0
+
+
+def test_b25_a_date_stripped_of_its_zone_is_refused_at_the_first_flush(plain: Plain) -> None:
+    stripped = datetime(2026, 5, 1, 12, tzinfo=UTC).replace(tzinfo=None)
+    with plain.engine(METADATA) as engine, Session(engine) as session:
+        session.add(Task(title="t", updated_at=stripped))
+        with pytest.raises(StatementError, match="must have timezone information"):
+            session.flush()
+
+
+def test_a9_an_upsert_without_a_unique_constraint_is_refused(plain: Plain) -> None:
+    dialect: Any = sqlite if plain.is_sqlite else postgresql
+    statement = dialect.insert(UserAnswer).values(user_id=1, question_id=1, value="a")
+    statement = statement.on_conflict_do_update(
+        index_elements=["user_id", "question_id"], set_={"value": "b"}
+    )
+    with (
+        plain.engine(METADATA) as engine,
+        Session(engine) as session,
+        pytest.raises(StatementError, match=r"(?i)on conflict"),
+    ):
+        session.exec(statement)
