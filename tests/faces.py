@@ -54,13 +54,19 @@ class Face:
     def dialect(self) -> Dialect:
         return self.database.dialect
 
-    async def __call__(self, verb: Callable[..., Any], session: AnySession, /, *args: Any, **kwargs: Any) -> Any:
+    async def __call__(
+        self, verb: Callable[..., Any], session: AnySession, /, *args: Any, **kwargs: Any
+    ) -> Any:
         """Call a verb, and await its result where the session is asynchronous."""
         outcome = verb(session, *args, **kwargs)
         return await outcome if self.is_async else outcome
 
     async def run(
-        self, session: AnySession, work: Callable[Concatenate[Session, P], R], *args: P.args, **kwargs: P.kwargs
+        self,
+        session: AnySession,
+        work: Callable[Concatenate[Session, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> R:
         """Run a function over the sync session, within the bridge on the async face."""
         if isinstance(session, AsyncSession):
@@ -159,7 +165,9 @@ class PostgresDatabases:
         connection.execute("CREATE SCHEMA public")
 
     def _connect(self, name: str | None) -> psycopg.Connection:
-        return psycopg.connect(make_conninfo(_libpq(self._server), dbname=name or "postgres"), autocommit=True)
+        return psycopg.connect(
+            make_conninfo(_libpq(self._server), dbname=name or "postgres"), autocommit=True
+        )
 
 
 def _libpq(url: str) -> str:

@@ -86,8 +86,7 @@ def _start(run: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-I", server.__file__, run, binaries],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=False,
     )
     said = done.stderr.decode(errors="replace")[-2000:]

@@ -184,7 +184,9 @@ def serve(
         time.sleep(0.02)
     stop(server)
     said = (directory / "log").read_text(errors="replace")[-2000:]
-    raise (PortTaken if "could not bind" in said else StartError)(f"the server did not start. It said: {said}")
+    raise (PortTaken if "could not bind" in said else StartError)(
+        f"the server did not start. It said: {said}"
+    )
 
 
 def is_ready(data: Path) -> bool:
