@@ -10,7 +10,7 @@ import ast
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ForwardRef, Optional, Union, get_args, get_origin
+from typing import Any, ForwardRef, Union, get_args, get_origin
 
 from sqlalchemy.orm import Mapped
 from fieldstone.errors import ModelError
@@ -29,8 +29,6 @@ _MANY = {"list", "List"}
 
 def read_annotation(annotation: Any) -> Written | None:
     """Read any accepted spelling of a relationship's type; None for one that is not."""
-    if isinstance(annotation, Written):
-        return annotation
     if isinstance(annotation, ForwardRef):
         annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
@@ -84,15 +82,12 @@ def _many(name: str, inner: list[Written | None]) -> Written | None:
     return Written(inner[0].target, many=True)
 
 
-def written_type(model: str, name: str, annotation: Any) -> Any:
-    """Rewrite a relationship's annotation into the one form that SQLModel and SQLAlchemy both read."""
+def written_type(model: str, name: str, annotation: Any) -> Written:
+    """Read the type of a model's relationship, or say how to write it."""
     written = read_annotation(annotation)
     if written is None:
         raise ModelError(
             f"{model}.{name} is not readable as a relationship: its type is {annotation!r}. "
             f'Write {name}: "Other", "Other | None" or list["Other"].'
         )
-    target = ForwardRef(written.target) if isinstance(written.target, str) else written.target
-    if written.many:
-        return list[target]  # type: ignore[valid-type]  # made at run time
-    return Optional[target] if written.optional else target
+    return written

@@ -7,9 +7,13 @@ up relationships itself, maps subclasses of tables (inheritance), and adds CHECK
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import warnings
+from copy import copy
 from typing import Any, dataclass_transform
 
 from pydantic.fields import FieldInfo as PydanticField
+from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.orm.decl_api import DeclarativeMeta
 from sqlmodel import Field
 from sqlmodel._compat import ModelMetaclass, get_annotations, get_sa_type_from_field
@@ -29,14 +33,20 @@ class ModelMeta(SQLModelMetaclass):
 
     def __new__(cls, name: str, bases: tuple[type[Any], ...], namespace: dict[str, Any], **kwargs: Any) -> Any:
         annotations = dict(get_annotations(namespace))
-        for key, value in namespace.items():
-            if isinstance(value, RelationshipInfo):
-                annotations[key] = written_type(name, key, annotations.get(key))
+        # kept apart, since Pydantic would take inherited annotations of relationships for fields
+        namespace["__relationship_types__"] = {
+            key: written_type(name, key, annotations.pop(key, None))
+            for key, value in namespace.items()
+            if isinstance(value, RelationshipInfo) and value.sa_relationship is None
+        }
         namespace["__annotations__"] = annotations
         namespace["__is_declared_table__"] = _says_table(namespace, kwargs)
         if "registry" in kwargs:
             adopt_naming(kwargs["registry"].metadata)
-        model = super().__new__(cls, name, bases, namespace, **kwargs)
+        with warnings.catch_warnings():
+            # a column of a mapped parent looks like a foreign attribute to Pydantic
+            warnings.filterwarnings("ignore", r"Field name .* shadows an attribute in parent", UserWarning)
+            model = super().__new__(cls, name, bases, namespace, **kwargs)
         inherited: dict[str, RelationshipInfo] = {}
         for base in reversed(model.__mro__[1:]):
             inherited.update(base.__dict__.get("__sqlmodel_relationships__", {}))
@@ -107,13 +117,26 @@ def _refuse_untyped(model: type[Any], name: str, field: PydanticField) -> None:
     )
 
 
+def restore_inherited(model: Any) -> None:
+    """Give a subclass of a table its parent's fields back: Pydantic takes the mapped attributes for defaults."""
+    fields = getattr(model, "__pydantic_fields__", {})
+    for name, field in fields.items():
+        if not isinstance(field.default, QueryableAttribute):
+            continue
+        if name in inspect.get_annotations(model):
+            field.default = Undefined
+            field._attributes_set.pop("default", None)
+        else:
+            fields[name] = copy(next(base.model_fields[name] for base in model.__mro__[1:] if is_table(base)))
+
+
 def _inherit_columns(model: Any, parent: Any) -> None:
     """Keep to the parent's columns, and choose between a table of its own and the parent's.
 
     A primary key that points to the parent, or a written __tablename__, says: joined tables.
     Otherwise the rows live in the parent's table, where a further column must allow NULL.
     """
-    own = get_annotations(dict(model.__dict__))
+    own = inspect.get_annotations(model)
     key_points_up = any(
         declared(model.model_fields[name]).primary_key is True
         and declared(model.model_fields[name]).foreign_key is not Undefined

@@ -31,7 +31,7 @@ from fieldstone.columns import adopt_naming
 from fieldstone.errors import NotLoaded
 from fieldstone.fields import now, uuid7
 from fieldstone.flush import remember
-from fieldstone.mapping import ModelMeta, choose_columns
+from fieldstone.mapping import ModelMeta, choose_columns, restore_inherited
 from fieldstone.validation import checked, harden, is_table, refuse, twins_of, validate_whole
 
 M = TypeVar("M", bound="Model")
@@ -55,6 +55,7 @@ class Model(SQLModel, metaclass=ModelMeta):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler, /) -> CoreSchema:
+        restore_inherited(cls)
         for field in getattr(cls, "__pydantic_fields__", {}).values():
             harden(field)
         return handler(source)

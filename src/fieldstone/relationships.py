@@ -15,14 +15,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Column, ForeignKeyConstraint, Table
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import Mapper, RelationshipProperty, relationship
 from sqlmodel.main import RelationshipInfo
 
-from fieldstone.annotations import Written, read_annotation
+from fieldstone.annotations import Written, written_type
 from fieldstone.errors import ModelError
 
 # Any of these says how to join; then nothing is derived.
@@ -53,12 +53,13 @@ def property_of(model: Any, name: str, info: RelationshipInfo) -> RelationshipPr
 
 
 def written_by(model: Any, name: str) -> Written:
-    """Read what a model, or a base that it has the relationship from, says about its type."""
+    """Find what a model, or the base that it has the relationship from, says about its type."""
     for base in model.__mro__:
-        annotation = getattr(base, "__annotations__", {}).get(name)
-        if annotation is not None and (written := read_annotation(annotation)) is not None:
-            return written
-    raise ModelError(f"{model.__name__}.{name} has no type. Write it as {name}: list[\"Other\"] or \"Other | None\".")
+        if (written := base.__dict__.get("__relationship_types__", {}).get(name)) is not None:
+            return cast(Written, written)
+        if name in getattr(base, "__annotations__", {}):
+            return written_type(model.__name__, name, base.__annotations__[name])  # a plain SQLModel table
+    return written_type(model.__name__, name, None)
 
 
 @dataclass(frozen=True)
