@@ -1,0 +1,257 @@
+"""A database, sync and async: where transactions begin and the one place where they end.
+
+`transaction()` and `async_transaction()` commit when their block ends well and roll back when it
+does not, also when the commit itself fails or the task is cancelled. Nothing else commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Literal, TypeVar
+
+from sqlalchemy import Connection, Engine, MetaData, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import Session, SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from fieldstone import engines, retry, sqlite
+from fieldstone.errors import ConfigurationError, FieldstoneError, TransactionConflict
+from fieldstone.settings import load
+from fieldstone.urls import DatabaseUrl, parse
+from fieldstone.violations import explained
+
+R = TypeVar("R")
+
+# Any number serves, as long as all who create tables agree on it.
+_CREATION_LOCK = 0x6669656C64
+
+_READ_ONLY = {"postgresql": {"postgresql_readonly": True}, "sqlite": {sqlite.READ_ONLY: True}}
+
+
+class Database:
+    """Open transactions on one database, sync and async.
+
+    Without a URL, `DATABASE_URL` names it. `serverless=True` keeps no connections, for processes
+    that are frozen between requests. What is None is taken from `FIELDSTONE_...` in the
+    environment, then from the defaults of `Settings`; times are in seconds.
+    """
+
+    def __init__(
+        self,
+        url: str | DatabaseUrl | None = None,
+        *,
+        serverless: bool | None = None,
+        echo: bool | None = None,
+        pool_size: int | None = None,
+        max_overflow: int | None = None,
+        pool_timeout: float | None = None,
+        pool_recycle: int | None = None,
+        lock_timeout: float | None = None,
+        connect_attempts: int | None = None,
+        connect_patience: float | None = None,
+    ) -> None:
+        self.settings = load(
+            serverless=serverless,
+            echo=echo,
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            pool_timeout=pool_timeout,
+            pool_recycle=pool_recycle,
+            lock_timeout=lock_timeout,
+            connect_attempts=connect_attempts,
+            connect_patience=connect_patience,
+        )
+        self.url = url if isinstance(url, DatabaseUrl) else parse(url or self.settings.required_url)
+        self._memory_name = uuid.uuid4().hex
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._async_engine: AsyncEngine | None = None
+        self._memory: weakref.finalize[..., Database] | None = None
+
+    @property
+    def dialect(self) -> Literal["sqlite", "postgresql"]:
+        """Name the database system."""
+        return self.url.dialect
+
+    @property
+    def engine(self) -> Engine:
+        """Give the engine of the sync face, made when first asked for."""
+        with self._lock:
+            if self._engine is None:
+                self._keep_memory()
+                self._engine = engines.make_engine(self.url, self.settings, memory_name=self._memory_name)
+            return self._engine
+
+    @property
+    def async_engine(self) -> AsyncEngine:
+        """Give the engine of the async face, made when first asked for."""
+        with self._lock:
+            if self._async_engine is None:
+                self._keep_memory()
+                self._async_engine = engines.make_async_engine(
+                    self.url, self.settings, memory_name=self._memory_name
+                )
+            return self._async_engine
+
+    @contextmanager
+    def transaction(self, *, read_only: bool = False) -> Iterator[Session]:
+        """Open a session whose work is committed when the block ends, or rolled back if it raises.
+
+        Objects stay readable afterwards. A write inside a read-only unit raises
+        ReadOnlyTransaction; database errors arrive as Fieldstone's.
+        """
+        engine = self.engine
+        if read_only:
+            engine = engine.execution_options(**_READ_ONLY[self.dialect])
+        with explained():
+            session = Session(engine, expire_on_commit=False)
+            try:
+                yield session
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+            finally:
+                session.close()
+
+    @asynccontextmanager
+    async def async_transaction(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+        """Open an async session; like `transaction()`, and a cancelled task rolls back too."""
+        engine = self.async_engine
+        if read_only:
+            engine = engine.execution_options(**_READ_ONLY[self.dialect])
+        with explained():
+            session = AsyncSession(engine, expire_on_commit=False)
+            try:
+                yield session
+                await session.commit()
+            except BaseException:
+                await _to_the_end(session.rollback())
+                raise
+            finally:
+                await _to_the_end(session.close())
+
+    def run(self, unit: Callable[[Session], R], *, attempts: int = 5) -> R:
+        """Run a unit in its own transaction, again from its start where it met another.
+
+        That is: a serialization failure (SQLSTATE 40001), a deadlock (40P01) or a locked SQLite
+        file. The unit may run several times, so what it does besides the database must bear
+        that. Raises TransactionConflict when the last attempt fails too.
+        """
+        waits = retry.delays(attempts)
+        while True:
+            try:
+                with self.transaction() as session:
+                    return unit(session)
+            except Exception as error:
+                wait = _wait_or_raise(error, waits, attempts)
+            time.sleep(wait)
+
+    async def run_async(self, unit: Callable[[AsyncSession], Awaitable[R]], *, attempts: int = 5) -> R:
+        """Run a unit like `run()`, asynchronously."""
+        waits = retry.delays(attempts)
+        while True:
+            try:
+                async with self.async_transaction() as session:
+                    return await unit(session)
+            except Exception as error:
+                wait = _wait_or_raise(error, waits, attempts)
+            await asyncio.sleep(wait)
+
+    def create_all(self, metadata: MetaData | None = None) -> None:
+        """Create the tables that are missing, for tests and demos; several processes may do so at once."""
+        with explained(), self.engine.begin() as connection:
+            _create_within(connection, metadata)
+
+    async def create_all_async(self, metadata: MetaData | None = None) -> None:
+        """Create the tables that are missing, asynchronously."""
+        with explained():
+            async with self.async_engine.begin() as connection:
+                await connection.run_sync(_create_within, metadata)
+
+    def close(self) -> None:
+        """Close the sync face; raise if the async face is open, since closing that must be awaited."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+        if self._async_engine is not None:
+            raise ConfigurationError(
+                "The asynchronous side of this Database is open, and close() cannot await. Use 'await db.aclose()'."
+            )
+        self._forget_memory()
+
+    async def aclose(self) -> None:
+        """Close both faces; a memory database is gone after this."""
+        if self._async_engine is not None:
+            await _to_the_end(self._async_engine.dispose())
+            self._async_engine = None
+        self.close()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Database:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"Database({str(self.url)!r})"
+
+    def _keep_memory(self) -> None:
+        if self.url.in_memory and self._memory is None:
+            if sqlite3.sqlite_version_info < sqlite.OLDEST_FOR_MEMORY:
+                raise ConfigurationError(
+                    f"A memory database that threads share needs SQLite 3.36, and this is {sqlite3.sqlite_version}. "
+                    "Use a newer Python build, or a file."
+                )
+            self._memory = weakref.finalize(self, sqlite.open_memory(self._memory_name).close)
+
+    def _forget_memory(self) -> None:
+        if self._memory is not None:
+            self._memory()
+            self._memory = None
+
+
+def _create_within(connection: Connection, metadata: MetaData | None) -> None:
+    if connection.dialect.name == "postgresql":
+        # Two CREATE TABLE IF NOT EXISTS at once fail on PostgreSQL's own catalog.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _CREATION_LOCK})
+    (SQLModel.metadata if metadata is None else metadata).create_all(connection)
+
+
+def _wait_or_raise(error: Exception, waits: Iterator[float], attempts: int) -> float:
+    if not retry.repeatable(error):
+        raise error
+    wait = next(waits, None)
+    if wait is None:
+        raise TransactionConflict(
+            f"The unit met another transaction {attempts} times and was rolled back each time. "
+            "Make it shorter, let it lock its rows in one order, or allow more attempts."
+        ) from error
+    return wait
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await work that must finish even while the task is being cancelled, then let the cancellation go on."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled

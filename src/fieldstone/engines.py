@@ -1,0 +1,120 @@
+"""Make the engine of each face, so that both behave alike.
+
+What differs from SQLAlchemy's defaults, and why: parameters stay out of errors and logs; idle
+connections are checked before use and renewed before a host suspends; a failed COMMIT is followed
+by ROLLBACK, since SQLAlchemy returns the connection without one and SQLite would stay locked,
+with the refused row visible to the connection's next user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from fieldstone import retry, sqlite
+from fieldstone.errors import CommitOutcomeUnknown, MissingExtra
+from fieldstone.failures import failure_of
+from fieldstone.settings import Settings
+from fieldstone.urls import DatabaseUrl
+
+_COMMITTING = "fieldstone_committing"
+
+_EXTRAS = {"aiosqlite": "sqlite", "asyncpg": "postgres", "psycopg": "postgres"}
+
+
+def make_engine(url: DatabaseUrl, settings: Settings, *, memory_name: str) -> Engine:
+    """Make the engine of the sync face."""
+    engine: Engine = _made(create_engine, url, settings, asynchronous=False, memory_name=memory_name)
+    _prepare(engine, url, settings)
+    return engine
+
+
+def make_async_engine(url: DatabaseUrl, settings: Settings, *, memory_name: str) -> AsyncEngine:
+    """Make the engine of the async face."""
+    engine: AsyncEngine = _made(
+        create_async_engine, url, settings, asynchronous=True, memory_name=memory_name
+    )
+    _prepare(engine.sync_engine, url, settings)
+    return engine
+
+
+def _made(
+    create: Callable[..., Any], url: DatabaseUrl, settings: Settings, *, asynchronous: bool, memory_name: str
+) -> Any:
+    arguments = url.arguments(asynchronous=asynchronous, memory_name=memory_name)
+    driver = arguments.url.get_driver_name()
+    try:
+        return create(
+            arguments.url,
+            connect_args=dict(arguments.connect_args),
+            echo=settings.echo,
+            hide_parameters=True,
+            **_pool(url, settings),
+        )
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        face = "asynchronously" if asynchronous else "synchronously"
+        raise MissingExtra(
+            f"Using {url.dialect} {face} ({driver})", module=error.name, extra=_EXTRAS[error.name]
+        ) from error
+
+
+def _pool(url: DatabaseUrl, settings: Settings) -> dict[str, Any]:
+    if settings.serverless:
+        return {"poolclass": NullPool}
+    pool: dict[str, Any] = {
+        "pool_size": settings.pool_size,
+        "max_overflow": settings.max_overflow,
+        "pool_timeout": settings.pool_timeout,
+        # The last returned goes out first, so that surplus connections fall idle.
+        "pool_use_lifo": True,
+    }
+    if url.dialect == "postgresql":
+        pool |= {"pool_pre_ping": True, "pool_recycle": settings.pool_recycle}
+    return pool
+
+
+def _prepare(engine: Engine, url: DatabaseUrl, settings: Settings) -> None:
+    _roll_back_failed_commits(engine)
+    if url.dialect == "sqlite":
+        sqlite.prepare(engine, url, lock_timeout=settings.lock_timeout)
+    else:
+        retry.connect_patiently(
+            engine,
+            where=f"at {url.host or 'localhost'}:{url.port or 5432}",
+            attempts=settings.connect_attempts,
+            patience=settings.connect_patience,
+        )
+
+
+def _roll_back_failed_commits(engine: Engine) -> None:
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.info[_COMMITTING] = False
+
+    @event.listens_for(engine, "commit")
+    def commit(connection: Connection) -> None:
+        connection.info[_COMMITTING] = True
+
+    @event.listens_for(engine, "handle_error")
+    def failed(context: ExceptionContext) -> Exception | None:
+        connection = context.connection
+        if connection is None or context.statement is not None:
+            return None
+        if connection.invalidated or not connection.info.pop(_COMMITTING, False):
+            return None
+        failure = failure_of(context.original_exception)
+        if failure is not None and failure.lost:
+            context.is_disconnect = True
+            return CommitOutcomeUnknown(
+                "The connection was lost during COMMIT, so the work may or may not be stored. "
+                "Read it back before repeating it."
+            )
+        if not context.is_disconnect:
+            context.dialect.do_rollback(connection.connection)
+        return None

@@ -1,0 +1,91 @@
+"""Make SQLite keep every acknowledged write.
+
+Left alone, Python's driver opens transactions late and some not at all, so two units that read and
+then write overwrite each other. Here each unit opens its own: writing units take the write lock
+at their first statement (BEGIN IMMEDIATE), so that what they read is still true when they write;
+read-only units share (BEGIN, with query_only on).
+
+Source: sqlite.org, "Transaction", "Write-Ahead Logging", "PRAGMA Statements".
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+
+from fieldstone.errors import Unavailable
+from fieldstone.failures import failure_of
+from fieldstone.urls import DatabaseUrl
+
+READ_ONLY = "fieldstone_read_only"
+
+# Connections share a memory database through the memdb VFS since 3.36.
+OLDEST_FOR_MEMORY = (3, 36, 0)
+
+
+def prepare(engine: Engine, url: DatabaseUrl, *, lock_timeout: float) -> None:
+    """Set up every connection that the engine opens, and every transaction."""
+    in_file = not url.in_memory and not url.read_only
+    always_deferred = url.read_only
+
+    @event.listens_for(engine, "connect")
+    def configure(dbapi_connection: Any, record: Any) -> None:
+        cursor = dbapi_connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {round(lock_timeout * 1000)}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        if in_file:
+            _write_ahead(cursor, lock_timeout)
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if options.get("isolation_level") == "AUTOCOMMIT":
+            return
+        read_only = bool(options.get(READ_ONLY))
+        cursor = connection.connection.cursor()
+        try:
+            _allow_writes(cursor, connection.info, not read_only)
+            cursor.execute("BEGIN" if read_only or always_deferred else "BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            failure = failure_of(error)
+            if failure is None or not failure.locked:
+                raise
+            raise Unavailable(
+                f"The database stayed locked for {lock_timeout:g} s: another transaction is writing. Keep writing "
+                "transactions short, and inside one pass its session on instead of opening a second."
+            ) from error
+        finally:
+            cursor.close()
+
+
+def open_memory(name: str) -> sqlite3.Connection:
+    """Open the connection that keeps a shared memory database alive."""
+    return sqlite3.connect(f"file:/{name}?vfs=memdb", uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _write_ahead(cursor: Any, patience: float) -> None:
+    """Switch to write-ahead logging, where readers and the writer do not wait for each other."""
+    deadline = time.monotonic() + patience
+    mode = ""
+    while not mode:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            mode = str(cursor.fetchone()[0])
+        except sqlite3.OperationalError:
+            # The switch needs the file alone and does not heed busy_timeout.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    # NORMAL is safe with WAL only; elsewhere (network drives) a power cut could corrupt the file.
+    cursor.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
+
+
+def _allow_writes(cursor: Any, info: dict[Any, Any], allowed: bool) -> None:
+    """Turn query_only off or on; it stays with the connection, so it is remembered there."""
+    if info.get(READ_ONLY, False) != (not allowed):
+        cursor.execute(f"PRAGMA query_only = {'OFF' if allowed else 'ON'}")
+        info[READ_ONLY] = not allowed
