@@ -7,14 +7,24 @@ an HTTPException included. So a 2xx is sent only for what is stored.
 What asks for a session later in the same request gets the one that is there. Where a dependency
 has read (say, who is calling) before the endpoint asks to write, the reading transaction ends
 first: a request never holds two connections, which is how pools starve.
+
+Sync sessions work in threads, and a request that waits for a connection holds its thread. When all
+threads wait, those that have a connection get no thread to finish on. So no more sync sessions are
+open at once than the pool has connections; the others wait here, where waiting costs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Generic, NamedTuple, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
+from anyio import Semaphore
+from anyio.lowlevel import RunVar
 from fastapi import Depends
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import HTTPConnection
@@ -43,51 +53,27 @@ async def database(connection: HTTPConnection) -> Database:
 CurrentDatabase = Annotated[Database, Depends(database)]
 
 
-def _write_session(connection: HTTPConnection, current: CurrentDatabase) -> Iterator[Session]:
-    earlier = _earlier(connection, Session)
-    if earlier is not None and earlier.writes:
-        yield earlier.session
-        return
-    if earlier is not None:
-        earlier.session.commit()
-    with current.transaction() as session:
-        connection.scope[_KEY] = _Opened(session, writes=True)
+async def _write_session(connection: HTTPConnection, current: CurrentDatabase) -> AsyncIterator[Session]:
+    async with _session(connection, current, _SYNC, writes=True) as session:
         yield session
 
 
-def _read_session(connection: HTTPConnection, current: CurrentDatabase) -> Iterator[Session]:
-    earlier = _earlier(connection, Session)
-    if earlier is not None:
-        yield earlier.session
-        return
-    with current.transaction(read_only=True) as session:
-        connection.scope[_KEY] = _Opened(session, writes=False)
+async def _read_session(connection: HTTPConnection, current: CurrentDatabase) -> AsyncIterator[Session]:
+    async with _session(connection, current, _SYNC, writes=False) as session:
         yield session
 
 
 async def _async_write_session(
     connection: HTTPConnection, current: CurrentDatabase
 ) -> AsyncIterator[AsyncSession]:
-    earlier = _earlier(connection, AsyncSession)
-    if earlier is not None and earlier.writes:
-        yield earlier.session
-        return
-    if earlier is not None:
-        await earlier.session.commit()
-    async with current.async_transaction() as session:
-        connection.scope[_KEY] = _Opened(session, writes=True)
+    async with _session(connection, current, _ASYNC, writes=True) as session:
         yield session
 
 
 async def _async_read_session(
     connection: HTTPConnection, current: CurrentDatabase
 ) -> AsyncIterator[AsyncSession]:
-    earlier = _earlier(connection, AsyncSession)
-    if earlier is not None:
-        yield earlier.session
-        return
-    async with current.async_transaction(read_only=True) as session:
-        connection.scope[_KEY] = _Opened(session, writes=False)
+    async with _session(connection, current, _ASYNC, writes=False) as session:
         yield session
 
 
@@ -97,26 +83,82 @@ AsyncWriteSession = Annotated[AsyncSession, Depends(_async_write_session, scope=
 AsyncReadSession = Annotated[AsyncSession, Depends(_async_read_session, scope="function")]
 
 
-SessionT = TypeVar("SessionT", Session, AsyncSession)
+@dataclass(frozen=True)
+class _Face:
+    """How a session of one face begins, and how its transaction ends early."""
+
+    session: type[Any]
+    begin: Callable[[Database, bool], AbstractAsyncContextManager[Any]]
+    end: Callable[[Any], Awaitable[None]]
+    places: Callable[[Database], AbstractAsyncContextManager[Any] | None]
 
 
-class _Opened(NamedTuple, Generic[SessionT]):
-    session: SessionT
+class _Opened(NamedTuple):
+    session: Any
     writes: bool
 
 
-def _earlier(connection: HTTPConnection, face: type[SessionT]) -> _Opened[SessionT] | None:
+@asynccontextmanager
+async def _session(
+    connection: HTTPConnection, current: Database, face: _Face, *, writes: bool
+) -> AsyncIterator[Any]:
+    earlier = _earlier(connection, face)
+    if earlier is not None and (earlier.writes or not writes):
+        yield earlier.session
+        return
+    async with AsyncExitStack() as stack:
+        if earlier is not None:
+            await face.end(earlier.session)
+        elif (places := face.places(current)) is not None:
+            await stack.enter_async_context(places)
+        session = await stack.enter_async_context(face.begin(current, not writes))
+        connection.scope[_KEY] = _Opened(session, writes)
+        yield session
+
+
+def _earlier(connection: HTTPConnection, face: _Face) -> _Opened | None:
     """Find the session that this request already has, and refuse one where none can be right."""
     if connection.scope["type"] == "websocket":
         raise ConfigurationError(
-            "A websocket has no session of its own: it would hold one transaction for as long as it is open. "
-            "Depend on database, and open a transaction for each message."
+            "A websocket has no session of its own: it would hold one transaction for as long as it is "
+            "open. Depend on database, and open a transaction for each message."
         )
-    earlier: _Opened[SessionT] | None = connection.scope.get(_KEY)
-    if earlier is not None and not isinstance(earlier.session, face):
+    earlier: _Opened | None = connection.scope.get(_KEY)
+    if earlier is not None and not isinstance(earlier.session, face.session):
         raise ConfigurationError(
-            f"One request asks for a {type(earlier.session).__name__} and for a {face.__name__}, which "
-            "cannot share a transaction. Declare the sessions of an endpoint and of its dependencies all "
-            "with Async, or all without."
+            f"One request asks for both {type(earlier.session).__name__} and {face.session.__name__}, "
+            "which cannot share a transaction. Declare the sessions of an endpoint and of its dependencies "
+            "all with Async, or all without."
         )
     return earlier
+
+
+_places: RunVar[WeakKeyDictionary[Database, Semaphore]] = RunVar("fieldstone_places")
+
+
+def _places_of(current: Database) -> Semaphore | None:
+    """Give the places for sync sessions in this event loop; None where connections are not pooled."""
+    settings = current.settings
+    if settings.serverless or settings.max_overflow < 0 or settings.pool_size == 0:
+        return None
+    known = _places.get(None)
+    if known is None:
+        known = WeakKeyDictionary()
+        _places.set(known)
+    if current not in known:
+        known[current] = Semaphore(settings.pool_size + settings.max_overflow)
+    return known[current]
+
+
+_SYNC = _Face(
+    Session,
+    begin=lambda current, read_only: contextmanager_in_threadpool(current.transaction(read_only=read_only)),
+    end=lambda session: run_in_threadpool(session.commit),
+    places=_places_of,
+)
+_ASYNC = _Face(
+    AsyncSession,
+    begin=lambda current, read_only: current.async_transaction(read_only=read_only),
+    end=lambda session: session.commit(),
+    places=lambda _current: None,
+)
