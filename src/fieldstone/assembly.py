@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, select, tuple_
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import aliased
 
@@ -93,6 +93,14 @@ def root_statement(plan: ReadPlan, statement: Any) -> tuple[Statement, Layout]:
     layout = _root_layout(plan) if entity is plan.model else Layout(plan, entity)
     narrowed = statement.with_only_columns(*layout.columns(), maintain_column_froms=True)
     return layout.join(narrowed), layout
+
+
+@cached
+def key_statement(plan: ReadPlan) -> tuple[Statement, Layout, tuple[str, ...]]:
+    """Build the statement that reads one row, with the names of the parameters that take its key."""
+    names = tuple(f"key_{name}" for name in key_names(plan.model))
+    matches = [attr == bindparam(name) for attr, name in zip(key_attributes(plan.model), names, strict=True)]
+    return *root_statement(plan, select(plan.model).where(*matches)), names
 
 
 def child_statements(related: Related, keys: Iterable[Key]) -> Iterator[tuple[Statement, Layout]]:

@@ -11,7 +11,6 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import Mapper, QueryableAttribute
@@ -61,11 +60,6 @@ def key_values(model: type[SQLModel], key: Any) -> tuple[Any, ...]:
     if problems:
         raise InvalidValues(f"The key of {model.__name__}", problems)
     return tuple(values)
-
-
-def matches_key(entity: Any, values: tuple[Any, ...]) -> tuple[ColumnElement[bool], ...]:
-    """Build the conditions under which a row has this key."""
-    return tuple(attribute == value for attribute, value in zip(key_attributes(entity), values, strict=True))
 
 
 def key_type(model: type[SQLModel], name: str) -> Any:

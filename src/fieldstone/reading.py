@@ -15,9 +15,17 @@ from sqlalchemy import Result, Select, func, literal_column, select
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
-from fieldstone.assembly import Parents, Values, attach, child_statements, root_statement
+from fieldstone.assembly import (
+    Layout,
+    Parents,
+    Values,
+    attach,
+    child_statements,
+    key_statement,
+    root_statement,
+)
 from fieldstone.errors import MultipleFound, NotFound
-from fieldstone.keys import key_attributes, key_values, matches_key
+from fieldstone.keys import key_attributes, key_values
 from fieldstone.pages import Page, bounded, page_of, slice_of
 from fieldstone.plans import ReadPlan, plan
 from fieldstone.twins import twin
@@ -37,8 +45,10 @@ def get(session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT]
 
     A composite key is a tuple in the order of its columns. Raises NotFound.
     """
-    values = key_values(model, key)
-    found = _read(session, select(model).where(*matches_key(model, values)), schema)
+    made = plan(model, schema)
+    statement, layout, names = key_statement(made)
+    parameters = dict(zip(names, key_values(model, key), strict=True))
+    found = _run(session, made, schema, statement, layout, parameters)
     if not found:
         raise NotFound(model.__name__, key=key)
     return found[0]
@@ -126,11 +136,21 @@ def _entity_name(statement: Statement) -> str:
 
 
 def _read(session: Session, statement: Statement, schema: type[SchemaT]) -> list[SchemaT]:
-    """Run the plan: the statement, then one more for each collection, then make the objects."""
     made = plan(_model_of(statement), schema)
+    return _run(session, made, schema, *root_statement(made, statement))
+
+
+def _run(
+    session: Session,
+    made: ReadPlan,
+    schema: type[SchemaT],
+    statement: Statement,
+    layout: Layout,
+    parameters: dict[str, Any] | None = None,
+) -> list[SchemaT]:
+    """Run the plan: the statement, then one more for each collection, then make the objects."""
     parents: Parents = {}
-    narrowed, layout = root_statement(made, statement)
-    values = [layout.read(row, parents) for row in _rows(session, narrowed)]
+    values = [layout.read(row, parents) for row in _rows(session, statement, parameters)]
     _follow(session, parents)
     return _objects(schema, made, values)
 
@@ -146,8 +166,12 @@ def _follow(session: Session, parents: Parents) -> None:
         parents = deeper
 
 
-def _rows(session: Session, statement: Statement) -> Result[*tuple[Any, ...]]:
-    return SQLAlchemySession.execute(session, statement)  # exec() would give the first column alone
+def _rows(
+    session: Session, statement: Statement, parameters: dict[str, Any] | None = None
+) -> Result[*tuple[Any, ...]]:
+    return SQLAlchemySession.execute(
+        session, statement, parameters
+    )  # exec() gives one column only
 
 
 def _model_of(statement: Statement) -> Any:
