@@ -1,0 +1,46 @@
+# What a developer runs, and what CI runs. Needs Python 3.11 or newer, and nothing else.
+#
+#   make run     start the task app on http://127.0.0.1:8000 (DATABASE_URL, HOST, PORT)
+#   make test    run all tests on SQLite and PostgreSQL (ARGS="-k name" to choose)
+#   make check   lint, format and types
+#   make bench   run the benchmarks
+#   make docs    run every code block of README.md and docs/
+#   make lock    write the lock files anew from pyproject.toml
+#   make clean   remove the environment and all caches
+
+.PHONY: run test check bench docs lock clean help
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+
+run:
+	@sh tools/environment.sh run
+	@$(PY) -m fieldstone.template
+
+test:
+	@sh tools/environment.sh dev
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+check:
+	@sh tools/environment.sh dev
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(PY) -m pyright
+
+bench:
+	@sh tools/environment.sh dev
+	@if [ -d benchmarks ]; then $(PY) -m benchmarks; else echo "There are no benchmarks yet."; fi
+
+docs:
+	@sh tools/environment.sh dev
+	@$(PY) -m pytest tests/test_docs.py $(ARGS)
+
+lock:
+	@sh tools/environment.sh dev
+	@sh tools/lock.sh
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+
+help:
+	@sed -n 's/^#   //p' Makefile
