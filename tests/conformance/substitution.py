@@ -21,46 +21,44 @@ from typing import Any
 
 import pytest
 import sqlalchemy.ext.asyncio
+import sqlalchemy.orm
 import sqlmodel
 import sqlmodel.ext.asyncio.session
-from sqlalchemy import URL, Engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import Mapper
 
 from conformance.deviations import OUT_OF_SCOPE, declared
-from fieldstone import Database
+from fieldstone.database import Database
+from fieldstone.models import Model
 
 RUN = os.environ["CONFORMANCE_RUN"]
 DATABASE_URL = os.environ["DATABASE_URL"]
+MODELS = RUN.startswith("model")
 REPORT = os.environ.pop("CONFORMANCE_REPORT", None)
 
-_databases: list[Database] = []
+_databases: list[Database] = []  # upstream keeps engines only, and a memory database ends with its Database
+_ours: set[Engine] = set()
 _used: set[Engine] = set()
 
 
 def create_engine(url: str | URL, *, echo: bool = False, **_decided_by_us: Any) -> Engine:
     """Take the place of SQLModel's; pool and connect arguments are Fieldstone's business."""
     engine = _database(echo).engine
-    _watch(engine)
+    _ours.add(engine)
     return engine
 
 
 def create_async_engine(url: str | URL, *, echo: bool = False, **_decided_by_us: Any) -> AsyncEngine:
     """Take the place of SQLAlchemy's."""
     engine = _database(echo).async_engine
-    _watch(engine.sync_engine)
+    _ours.add(engine.sync_engine)
     return engine
 
 
 def _database(echo: bool) -> Database:
-    database = Database(DATABASE_URL, echo=echo)
-    _databases.append(
-        database
-    )  # upstream keeps the engine only, and a memory database ends with its Database
-    return database
-
-
-def _watch(engine: Engine) -> None:
-    event.listen(engine, "connect", lambda *_: _used.add(engine))
+    _databases.append(Database(DATABASE_URL, echo=echo))
+    return _databases[-1]
 
 
 with Database("sqlite://") as _example, _example.transaction() as _session:
@@ -82,18 +80,37 @@ class AsyncSession(sqlmodel.ext.asyncio.session.AsyncSession):
 
 
 def substitute() -> None:
-    """Put Fieldstone's in the places from which upstream imports."""
-    for module, replacement in (
-        (sqlmodel, create_engine),
-        (sqlmodel, Session),
-        (sqlmodel.ext.asyncio.session, AsyncSession),
-        (sqlalchemy.ext.asyncio, create_async_engine),
-    ):
-        setattr(module, replacement.__name__, replacement)
+    """Put Fieldstone's in the places from which upstream imports, and refuse what goes past them."""
+    replacements: list[tuple[Any, Any, str]] = [
+        (sqlmodel, create_engine, "create_engine"),
+        (sqlmodel, Session, "Session"),
+        (sqlmodel.ext.asyncio.session, AsyncSession, "AsyncSession"),
+        (sqlalchemy.ext.asyncio, create_async_engine, "create_async_engine"),
+    ]
+    if MODELS:
+        replacements.append((sqlmodel, Model, "SQLModel"))
+    for module, ours, name in replacements:
+        setattr(module, name, ours)
+    event.listen(Engine, "engine_connect", _only_our_engines)
+    event.listen(sqlalchemy.orm.Session, "after_begin", _only_our_sessions)
+    event.listen(Mapper, "instrument_class", _only_our_models)
 
 
-def pytest_configure() -> None:
-    substitute()
+def _only_our_engines(connection: Connection) -> None:
+    assert connection.engine in _ours, "upstream made an engine that is not Fieldstone's"
+    _used.add(connection.engine)
+
+
+def _only_our_sessions(session: sqlalchemy.orm.Session, *_: Any) -> None:
+    assert session.expire_on_commit == SESSION_OPTIONS["expire_on_commit"], "this session is not Fieldstone's"
+
+
+def _only_our_models(_mapper: Any, model: type[Any]) -> None:
+    assert not MODELS or issubclass(model, Model), f"{model.__name__} is not a Model"
+
+
+# As soon as pytest has imported this file: upstream's conftest comes before any hook.
+substitute()
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +125,7 @@ def emptied() -> Iterator[None]:
 
 
 def _empty_postgresql() -> None:
-    engine = Database(DATABASE_URL).engine
+    engine = create_engine(DATABASE_URL)
     others = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
