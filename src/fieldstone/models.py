@@ -16,7 +16,7 @@ import builtins
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema
@@ -27,16 +27,17 @@ from sqlmodel import Field, Relationship, SQLModel
 from sqlmodel._compat import finish_init
 from sqlmodel.main import Undefined
 
-from fieldstone.columns import adopt_naming
+from fieldstone.columns import NAMING_CONVENTION, adopt_naming
 from fieldstone.errors import NotLoaded
 from fieldstone.fields import now, uuid7
 from fieldstone.flush import remember
 from fieldstone.mapping import ModelMeta, choose_columns, restore_inherited
+from fieldstone.partial import omit_unsent, refuse_unsent, tolerate_unsent
 from fieldstone.validation import checked, harden, is_table, refuse, twins_of, validate_whole
 
 M = TypeVar("M", bound="Model")
 
-__all__ = ["Field", "Model", "Relationship", "Timestamps", "UUIDKey", "Versioned"]
+__all__ = ["NAMING_CONVENTION", "Field", "Model", "Relationship", "Timestamps", "UUIDKey", "Versioned"]
 
 adopt_naming(SQLModel.metadata)
 
@@ -45,6 +46,8 @@ class Model(SQLModel, metaclass=ModelMeta):
     """Be the base of tables (`table=True`) and schemas alike."""
 
     model_config = cast(Any, ConfigDict(extra="forbid", allow_inf_nan=False, hide_input_in_errors=True))
+
+    __is_partial__: ClassVar[bool] = False
 
     def __init__(__pydantic_self__, **data: Any) -> None:  # the name leaves `self` free as a field
         self = __pydantic_self__
@@ -58,7 +61,12 @@ class Model(SQLModel, metaclass=ModelMeta):
         restore_inherited(cls)
         for field in getattr(cls, "__pydantic_fields__", {}).values():
             harden(field)
-        return handler(source)
+        if not cls.__is_partial__:
+            return handler(source)
+        tolerate_unsent(cls)
+        schema = handler(source)
+        omit_unsent(cls, schema, handler)
+        return schema
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -114,6 +122,13 @@ class Model(SQLModel, metaclass=ModelMeta):
             self._keep(name, value)
         else:
             super().__setattr__(name, value)
+
+    if not TYPE_CHECKING:  # a type checker should still see which fields there are
+
+        def __getattr__(self, name: str) -> Any:
+            if type(self).__is_partial__ and name in type(self).model_fields:
+                raise refuse_unsent(self, name)
+            return super().__getattr__(name)
 
     def _keep(self, name: str, value: Any) -> None:
         """Take over a value that was validated."""

@@ -1,0 +1,314 @@
+"""What a schema has against what its table has, and the way from one to the other.
+
+Schemas stay explicit classes, so that type checkers see their fields. What explicit classes
+lose, these comparisons find when a resource or plan is made: a Read that names what the table
+lacks, a Create or Update that allows what the table refuses. `server_made` names the fields
+that no client may set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo as PydanticField
+from sqlalchemy import inspect as sa_inspect
+from sqlalchemy.orm import Mapper, RelationshipDirection, RelationshipProperty
+from sqlmodel import SQLModel
+
+from fieldstone.columns import field_type, integer_range, plain_type
+from fieldstone.errors import InvalidValues, Problem, SchemaError
+from fieldstone.fields import StoredAs
+from fieldstone.loosening import loosened
+from fieldstone.models import Timestamps, Versioned
+from fieldstone.partial import partial
+from fieldstone.validation import is_table
+
+__all__ = ["check_create", "check_read", "check_update", "partial", "server_made", "stored_values"]
+
+
+# Comparing
+
+
+def check_read(schema: type[BaseModel], model: type[SQLModel]) -> None:
+    """Refuse a Read schema that names what the model lacks, or has in another form."""
+    _check_read(schema, model, set())
+
+
+def _check_read(schema: type[BaseModel], model: type[SQLModel], seen: set[tuple[type, type]]) -> None:
+    if (schema, model) in seen:
+        return
+    seen.add((schema, model))
+    mapper = _mapper(model)
+    for name, field in _fields(schema).items():
+        if name in mapper.relationships:
+            relationship = mapper.relationships[name]
+            element = _element(schema, name, field, relationship)
+            if not relationship.uselist and _may_be_missing(relationship) and not field_type(field)[2]:
+                raise SchemaError(
+                    f"{schema.__name__}.{name} cannot be empty, but {model.__name__}.{name} can: not every "
+                    f"{model.__name__} has one. Write {name}: {element.__name__} | None."
+                )
+            _check_read(element, relationship.mapper.class_, seen)
+        elif name in mapper.columns:
+            _check_read_column(schema, model, name, field)
+        elif name not in mapper.all_orm_descriptors:
+            raise _no_counterpart(schema, model, name)
+
+
+def _check_read_column(schema: type[BaseModel], model: type[SQLModel], name: str, field: PydanticField) -> None:
+    column = _mapper(model).columns[name]
+    if column.nullable and not field_type(field)[2]:
+        raise SchemaError(
+            f"{schema.__name__}.{name} cannot be None, but {model.__name__}.{name} can: one such row would "
+            f"break every list. Write {name}: ... | None."
+        )
+    own, stored = integer_range(field), integer_range(model.model_fields[name]) if name in model.model_fields else None
+    if own and stored and own[1] < stored[1]:
+        raise SchemaError(
+            f"{schema.__name__}.{name} is narrower than {model.__name__}.{name}, whose column holds larger numbers. "
+            f"Take {name} from the model's base, or give it the same Field(sa_type=...)."
+        )
+
+
+def check_create(schema: type[BaseModel], model: type[SQLModel]) -> None:
+    """Refuse a Create schema that allows what the table refuses, or lacks what it needs."""
+    _check_create(schema, model, frozenset())
+
+
+def _check_create(schema: type[BaseModel], model: type[SQLModel], filled: frozenset[str]) -> None:
+    mapper = _mapper(model)
+    for name, field in _fields(schema).items():
+        if name in mapper.relationships:
+            relationship = mapper.relationships[name]
+            element = _element(schema, name, field, relationship)
+            filled |= _keys_here(relationship)
+            _check_create(element, relationship.mapper.class_, _keys_there(relationship))
+        else:
+            _check_written(schema, model, name, field)
+    for name in _needed(model) - filled - {_stored_name(name, field) for name, field in _fields(schema).items()}:
+        raise SchemaError(
+            f"{schema.__name__} lacks {name}, which {model.__name__}.{name} requires and nothing fills. "
+            f"Add {name} to {schema.__name__}, or give {model.__name__}.{name} a default."
+        )
+
+
+def check_update(schema: type[BaseModel], model: type[SQLModel]) -> None:
+    """Refuse an Update schema that allows what the table refuses."""
+    for name, field in _fields(schema).items():
+        if name in _mapper(model).relationships:
+            raise SchemaError(
+                f"{schema.__name__}.{name} is the relationship {model.__name__}.{name}: an update changes columns. "
+                f"Take it out of {schema.__name__} and change the related rows themselves."
+            )
+        _check_written(schema, model, name, field)
+
+
+def _check_written(schema: type[BaseModel], model: type[SQLModel], name: str, field: PydanticField) -> None:
+    mapper, stored = _mapper(model), stored_as(field)
+    if stored is not None:
+        if stored.column not in mapper.columns:
+            raise SchemaError(
+                f"{schema.__name__}.{name} is stored as {stored.column!r}, which is no column of {model.__name__}. "
+                f"Its columns are: {', '.join(mapper.columns.keys())}."
+            )
+        return
+    if name not in mapper.columns:
+        raise _no_counterpart(schema, model, name)
+    if name in server_made(model):
+        raise SchemaError(
+            f"{schema.__name__}.{name} would let a client set {model.__name__}.{name}, which the server makes. "
+            f"Take {name} out of {schema.__name__}."
+        )
+    found = loosened(field, model.model_fields.get(name), mapper.columns[name])
+    if found is not None:
+        raise SchemaError(
+            f"{schema.__name__}.{name} allows what {model.__name__}.{name} refuses: {found}. "
+            f"Take {name} from the model's base, or repeat its constraints."
+        )
+
+
+def server_made(model: type[SQLModel]) -> frozenset[str]:
+    """Name the fields that the server fills: generated keys, Timestamps, version, server defaults."""
+    mapper = _mapper(model)
+    names = {
+        name
+        for name, column in mapper.columns.items()
+        if column.server_default is not None
+        or column.onupdate is not None
+        or column.server_onupdate is not None
+        or column.computed is not None
+        or (column.primary_key and _is_generated(model, name, column))
+    }
+    for mixin in (Timestamps, Versioned):
+        if issubclass(model, mixin):
+            names |= mixin.model_fields.keys()
+    return frozenset(names)
+
+
+def _is_generated(model: type[SQLModel], name: str, column: Any) -> bool:
+    field = model.model_fields.get(name)
+    if column.default is not None:
+        return True
+    is_required = field is not None and field.is_required()
+    return column.table.autoincrement_column is column and not is_required
+
+
+def _needed(model: type[SQLModel]) -> frozenset[str]:
+    mapper, made = _mapper(model), server_made(model)
+    discriminator = mapper.polymorphic_on
+    return frozenset(
+        name
+        for name, column in mapper.columns.items()
+        if not column.nullable
+        and column.default is None
+        and name not in made
+        and column is not discriminator
+        and (name not in model.model_fields or model.model_fields[name].is_required())
+    )
+
+
+# Related schemas
+
+
+def _element(
+    schema: type[BaseModel], name: str, field: PydanticField, relationship: RelationshipProperty[Any]
+) -> type[BaseModel]:
+    """Give the schema that a field has for a relationship, or refuse the form it is in."""
+    inner, _, _ = field_type(field)
+    arguments = getattr(inner, "__args__", ())
+    many = getattr(inner, "__origin__", None) in (list, tuple, set, frozenset) or _is_sequence(inner)
+    element = plain_type(arguments[0])[0] if many and arguments else inner
+    target = relationship.mapper.class_
+    here = f"{relationship.parent.class_.__name__}.{name}"
+    if many is not bool(relationship.uselist):
+        form = f"a list: write {name}: list[...]" if relationship.uselist else f"one object: write {name}: ... | None"
+        raise SchemaError(f"{schema.__name__}.{name} does not have the form of {here}, which is {form}.")
+    if not (isinstance(element, type) and issubclass(element, BaseModel)) or is_table(element):
+        what = "a table" if isinstance(element, type) and is_table(element) else repr(element)
+        raise SchemaError(
+            f"{schema.__name__}.{name} holds {what}, but {here} leads to {target.__name__}, which is shown through "
+            f"a schema. Write one for {target.__name__} and use it as the type of {name}."
+        )
+    return element
+
+
+def _is_sequence(annotation: Any) -> bool:
+    from collections.abc import Sequence
+
+    origin = getattr(annotation, "__origin__", None)
+    return isinstance(origin, type) and issubclass(origin, Sequence) and origin is not str
+
+
+def _may_be_missing(relationship: RelationshipProperty[Any]) -> bool:
+    if relationship.direction is not RelationshipDirection.MANYTOONE:
+        return True
+    return any(column.nullable for column in relationship.local_columns)
+
+
+def _keys_here(relationship: RelationshipProperty[Any]) -> frozenset[str]:
+    """Name the columns on this side that the relationship fills."""
+    if relationship.direction is not RelationshipDirection.MANYTOONE:
+        return frozenset()
+    mapper = relationship.parent
+    return frozenset(mapper.get_property_by_column(column).key for column in relationship.local_columns)
+
+
+def _keys_there(relationship: RelationshipProperty[Any]) -> frozenset[str]:
+    if relationship.direction is not RelationshipDirection.ONETOMANY:
+        return frozenset()
+    mapper = relationship.mapper
+    return frozenset(mapper.get_property_by_column(column).key for column in relationship.remote_side)
+
+
+# From a schema's values to a table's
+
+
+def stored_as(field: PydanticField) -> StoredAs | None:
+    """Find where and how a field is stored, if not under its own name."""
+    return next((item for item in field_type(field)[1] if isinstance(item, StoredAs)), None)
+
+
+def _stored_name(name: str, field: PydanticField) -> str:
+    stored = stored_as(field)
+    return name if stored is None else stored.column
+
+
+def stored_values(
+    data: BaseModel | Mapping[str, Any], model: type[SQLModel], *, sent_only: bool = False
+) -> dict[str, Any]:
+    """Give what is to be written, by the names of the model's columns and relationships.
+
+    From a schema made with `@partial` these are the sent fields; from another schema all of
+    its fields, or, with `sent_only`, those in `model_fields_set`. Nested schemas become
+    instances of the related model, and `StoredAs` is applied.
+    """
+    mapper = _mapper(model)
+    if isinstance(data, Mapping):
+        _refuse_unknown(data, model, mapper)
+        return dict(data)
+    values: dict[str, Any] = {}
+    for name, field in type(data).model_fields.items():
+        if name not in data.__dict__ or (sent_only and name not in data.model_fields_set):
+            continue
+        value, stored = data.__dict__[name], stored_as(field)
+        if stored is not None:
+            values[stored.column] = None if value is None else stored.through(value)
+        elif name in mapper.relationships:
+            values[name] = _related(value, mapper.relationships[name].mapper.class_)
+        elif name in mapper.columns:
+            values[name] = value
+        else:
+            raise _no_counterpart(type(data), model, name)
+    return values
+
+
+def _related(value: Any, target: type[SQLModel]) -> Any:
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_related(each, target) for each in value]
+    if isinstance(value, (BaseModel, Mapping)) and not isinstance(value, target):
+        return target.model_validate(stored_values(value, target))
+    return value
+
+
+def _refuse_unknown(data: Mapping[str, Any], model: type[SQLModel], mapper: Mapper[Any]) -> None:
+    known = {*mapper.columns.keys(), *mapper.relationships.keys(), *model.model_fields}
+    unknown = [name for name in data if name not in known]
+    if unknown:
+        message = f"is not a field of {model.__name__}. Its fields are: {', '.join(mapper.columns.keys())}"
+        raise InvalidValues(
+            model.__name__,
+            [Problem(path=(name,), rule="extra_forbidden", message=message) for name in unknown],
+        )
+
+
+# Looking things up
+
+
+def _mapper(model: type[SQLModel]) -> Mapper[Any]:
+    mapper = sa_inspect(model, raiseerr=False)
+    if mapper is None:
+        raise SchemaError(f"{model.__name__} is no table. Name the class that has table=True.")
+    return cast(Mapper[Any], mapper)
+
+
+def _fields(schema: type[BaseModel]) -> dict[str, PydanticField]:
+    if is_table(schema):
+        raise SchemaError(
+            f"{schema.__name__} is a table and would show or accept every column. "
+            f"Write a schema beside it that names what may pass."
+        )
+    if not schema.__pydantic_complete__:
+        schema.model_rebuild()
+    return schema.model_fields
+
+
+def _no_counterpart(schema: type[BaseModel], model: type[SQLModel], name: str) -> SchemaError:
+    mapper = _mapper(model)
+    relationships = ", ".join(mapper.relationships.keys())
+    return SchemaError(
+        f"{schema.__name__}.{name} has no counterpart on {model.__name__}. Its columns are: "
+        f"{', '.join(mapper.columns.keys())}" + (f"; its relationships: {relationships}" if relationships else "")
+        + f". Rename {schema.__name__}.{name}, add it to {model.__name__}, or take it out."
+    )
