@@ -32,7 +32,7 @@ from fieldstone.errors import NotLoaded
 from fieldstone.fields import now, uuid7
 from fieldstone.flush import remember
 from fieldstone.mapping import ModelMeta, choose_columns, restore_inherited
-from fieldstone.partial import omit_unsent, refuse_unsent, tolerate_unsent
+from fieldstone.partials import omit_unsent, refuse_unsent, tolerate_unsent
 from fieldstone.validation import checked, harden, is_table, refuse, twins_of, validate_whole
 
 M = TypeVar("M", bound="Model")

@@ -22,7 +22,7 @@ from fieldstone.errors import InvalidValues, Problem, SchemaError
 from fieldstone.fields import StoredAs
 from fieldstone.loosening import loosened
 from fieldstone.models import Timestamps, Versioned
-from fieldstone.partial import partial
+from fieldstone.partials import partial
 from fieldstone.validation import is_table
 
 __all__ = ["check_create", "check_read", "check_update", "partial", "server_made", "stored_values"]
