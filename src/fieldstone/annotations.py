@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any, ForwardRef, Union, get_args, get_origin
 
 from sqlalchemy.orm import Mapped
+
 from fieldstone.errors import ModelError
+
 
 @dataclass(frozen=True)
 class Written:
@@ -40,7 +42,9 @@ def read_annotation(annotation: Any) -> Written | None:
     if origin is None:
         return Written(annotation) if isinstance(annotation, type) else None
     if origin in (Union, types.UnionType):
-        return _optional([read_annotation(each) for each in arguments if each is not types.NoneType], arguments)
+        return _optional(
+            [read_annotation(each) for each in arguments if each is not types.NoneType], arguments
+        )
     if origin is Mapped:
         return read_annotation(arguments[0])
     return _many(origin.__name__, [read_annotation(each) for each in arguments])

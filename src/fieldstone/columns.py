@@ -1,20 +1,16 @@
-"""From a field to its column: the SQL type, the CHECK constraints and their names.
+"""What a field declares, and the type of its column.
 
-SQLModel knows most types. Here stands what it lacks: Literal, Enum by value, JSON with models,
-UUIDs that compare with text, and the bounds of a field as constraints of the database, so that
-a row written past Python is held to the same rules.
+SQLModel knows most types. Here stands what it lacks: Literal, Enum by value, JSON with models
+and UUIDs that compare with text.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import types
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
 from enum import Enum
 from functools import cached_property
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
@@ -22,29 +18,21 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 import annotated_types
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo as PydanticField
+from pydantic_core import PydanticUndefined as Undefined
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
-    CheckConstraint,
     Column,
-    ColumnElement,
     Dialect,
     Integer,
-    MetaData,
     SmallInteger,
     String,
-    Table,
     Uuid,
-    and_,
-    func,
 )
-from sqlalchemy import column as named_column
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.sql.schema import DEFAULT_NAMING_CONVENTION
 from sqlalchemy.types import TypeDecorator, TypeEngine
-from sqlalchemy.util import immutabledict
-from sqlmodel.main import FieldInfoMetadata, Undefined
+from sqlmodel.main import FieldInfoMetadata
 from sqlmodel.sql.sqltypes import AutoString
 
 from fieldstone.errors import ModelError
@@ -122,9 +110,7 @@ def declared(field: PydanticField) -> FieldInfoMetadata:
     merged: dict[str, Any] = {}
     for item in _unpacked(field_type(field)[1]):
         if isinstance(item, FieldInfoMetadata):
-            for name, value in vars(item).items():
-                if value is not Undefined and not (name == "primary_key" and value is False):
-                    merged[name] = value
+            merged |= {name: value for name, value in vars(item).items() if value is not Undefined}
     return FieldInfoMetadata(**merged)
 
 
@@ -211,6 +197,17 @@ class ComparableUuid(TypeDecorator[uuid.UUID]):
         return "ComparableUuid()"
 
 
+class Document:
+    """The Python type that a JSON column holds; equal only to itself, as statement caches need it."""
+
+    def __init__(self, annotation: Any) -> None:
+        self.annotation = annotation
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.annotation)
+
+
 class JsonOf(TypeDecorator[Any]):
     """Store what a Pydantic type dumps as JSON, and load it back as that type.
 
@@ -221,27 +218,24 @@ class JsonOf(TypeDecorator[Any]):
     impl = JSON
     cache_ok = True
 
-    def __init__(self, annotation: Any) -> None:
-        self.annotation = annotation
+    def __init__(self, document: Document) -> None:
+        self.document = document
         super().__init__(none_as_null=True)
 
-    @cached_property
-    def adapter(self) -> TypeAdapter[Any]:
-        return TypeAdapter(self.annotation)
-
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(JSONB(none_as_null=True))
-        return dialect.type_descriptor(JSON(none_as_null=True))
+        json = JSONB if dialect.name == "postgresql" else JSON
+        return dialect.type_descriptor(json(none_as_null=True))
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else self.adapter.dump_python(value, mode="json", warnings=False)
+        if value is None:
+            return None
+        return self.document.adapter.dump_python(value, mode="json", warnings=False)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         if value is None:
             return None
         try:
-            return self.adapter.validate_python(value)
+            return self.document.adapter.validate_python(value)
         except ValidationError:
             return value
 
@@ -252,16 +246,12 @@ class JsonOf(TypeDecorator[Any]):
     def __repr__(self) -> str:
         return "JsonOf()"
 
-    @property
-    def _static_cache_key(self) -> Any:
-        return (JsonOf, repr(self.annotation))  # annotations such as list[dict] need not be hashable
-
 
 def column_type(field: PydanticField) -> Any:
     """Choose the column type where SQLModel's own choice would fail or be weaker; else Undefined."""
     annotation, metadata, _ = field_type(field)
     if any(isinstance(item, JsonValue) for item in metadata):
-        return JsonOf(annotation)
+        return JsonOf(Document(annotation))
     values = literal_values(annotation)
     if values is not None:
         if isinstance(annotation, type) and issubclass(annotation, Enum):
@@ -303,79 +293,3 @@ def integer_range(field: PydanticField) -> tuple[int, int] | None:
         if isinstance(sql_type, kind):
             return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     return None
-
-
-# Constraints
-
-
-def checks(field: PydanticField, column: Column[Any]) -> Iterator[CheckConstraint]:
-    """Yield what the database itself should hold the column to. NULL passes every CHECK."""
-    annotation = field_type(field)[0]
-    bounds = bounds_of(field)
-    here: ColumnElement[Any] = named_column(column.name, column.type)
-    values = literal_values(annotation)
-    if values is not None:
-        if values and set(values) != {True, False}:
-            yield _check(here.in_(values), column, "allowed")
-        return
-    if not isinstance(annotation, type) or isinstance(column.type, JsonOf):
-        return
-    if issubclass(annotation, (int, float, Decimal, date)) and annotation is not bool:
-        bounds = _without_column_range(bounds, field)
-        limits = [
-            *([here >= bounds.ge] if bounds.ge is not None else []),
-            *([here > bounds.gt] if bounds.gt is not None else []),
-            *([here <= bounds.le] if bounds.le is not None else []),
-            *([here < bounds.lt] if bounds.lt is not None else []),
-        ]
-        if limits:
-            yield _check(and_(*limits), column, "range")
-        if bounds.multiple_of is not None and issubclass(annotation, int):
-            yield _check(here % bounds.multiple_of == 0, column, "multiple")
-    elif issubclass(annotation, (str, bytes)):
-        if bounds.min_length:
-            yield _check(func.length(here) >= bounds.min_length, column, "min_length")
-        if bounds.max_length is not None:
-            limit = _check(func.length(here) <= bounds.max_length, column, "max_length")
-            # PostgreSQL has it in VARCHAR(n); for SQLite the n is a comment
-            yield limit if issubclass(annotation, bytes) else limit.ddl_if(dialect="sqlite")
-
-
-def _without_column_range(bounds: Bounds, field: PydanticField) -> Bounds:
-    """Leave out the limits that the column's own type sets (see validation.harden)."""
-    lowest, highest = integer_range(field) or (None, None)
-    return dataclasses.replace(
-        bounds,
-        ge=None if bounds.ge == lowest else bounds.ge,
-        le=None if bounds.le == highest else bounds.le,
-    )
-
-
-def _check(expression: ColumnElement[bool], column: Column[Any], rule: str) -> CheckConstraint:
-    return CheckConstraint(expression, name=f"{column.name}_{rule}", info={"column": column.name, "rule": rule})
-
-
-def _check_name(constraint: CheckConstraint, table: Table) -> str:
-    """Name a CHECK by its own name, or by a digest of its text where the author gave none."""
-    if isinstance(constraint.name, str):
-        return str(constraint.name)
-    return hashlib.sha1(str(constraint.sqltext).encode(), usedforsecurity=False).hexdigest()[:8]
-
-
-NAMING_CONVENTION: Mapping[str, Any] = immutabledict(
-    {
-        "pk": "pk_%(table_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(check_constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-        "check_constraint_name": _check_name,
-    }
-)
-"""One name for every constraint and index, so that migrations can alter it and errors can be traced."""
-
-
-def adopt_naming(metadata: MetaData) -> None:
-    """Give metadata the naming convention, unless its owner has chosen one."""
-    if metadata.naming_convention == DEFAULT_NAMING_CONVENTION:
-        metadata.naming_convention = NAMING_CONVENTION

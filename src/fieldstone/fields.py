@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
 import uuid
@@ -29,12 +30,14 @@ def in_utc(value: Any) -> Any:
     if value.utcoffset() is None:
         raise PydanticCustomError(
             "timezone_aware",
-            "Input should have a UTC offset. Send for example 2026-01-31T09:30:00Z or 2026-01-31T10:30:00+01:00",
+            "Input should have a UTC offset. Send e.g. 2026-01-31T09:30:00Z or 2026-01-31T10:30:00+01:00",
         )
     try:
         return value.astimezone(UTC)
     except OverflowError:
-        raise PydanticCustomError("datetime_range", "Input should lie within the years 1 to 9999 in UTC") from None
+        raise PydanticCustomError(
+            "datetime_range", "Input should lie within the years 1 to 9999 in UTC"
+        ) from None
 
 
 def as_if_utc(value: Any) -> Any:
@@ -119,28 +122,26 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-_clock = threading.Lock()
-_last = (0, 0)  # milliseconds, counter
+if sys.version_info >= (3, 14):
+    from uuid import uuid7
+else:
+    _clock = threading.Lock()
+    _last = (0, 0)  # milliseconds, counter
 
+    def uuid7() -> uuid.UUID:
+        """Make a time-ordered UUID (RFC 9562, 5.7; with a counter of 42 bits, as in 6.2, method 1).
 
-def uuid7() -> uuid.UUID:
-    """Make a time-ordered UUID (RFC 9562, 5.7; counter of 42 bits as in 6.2, method 1).
-
-    Within a process each is greater than the one before, also across threads and when the
-    clock steps back. Python 3.14 has the same in its standard library, which is used there.
-    """
-    global _last
-    with _clock:
-        milliseconds, counter = time.time_ns() // 1_000_000, int.from_bytes(os.urandom(6)) >> 7
-        if milliseconds <= _last[0]:
-            milliseconds, counter = _last[0], _last[1] + 1
-            if counter >> 42:
-                milliseconds, counter = milliseconds + 1, 0
-        _last = (milliseconds, counter)
-    tail = int.from_bytes(os.urandom(4))
-    number = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 7 << 76 | (counter >> 30) << 64
-    return uuid.UUID(int=number | 2 << 62 | (counter & 0x3FFF_FFFF) << 32 | tail)
-
-
-if hasattr(uuid, "uuid7"):
-    uuid7 = uuid.uuid7
+        Within a process each is greater than the one before, also across threads and when the
+        clock steps back.
+        """
+        global _last
+        with _clock:
+            milliseconds, counter = time.time_ns() // 1_000_000, int.from_bytes(os.urandom(6)) >> 7
+            if milliseconds <= _last[0]:
+                milliseconds, counter = _last[0], _last[1] + 1
+                if counter >> 42:
+                    milliseconds, counter = milliseconds + 1, 0
+            _last = (milliseconds, counter)
+        tail = int.from_bytes(os.urandom(4))
+        number = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 7 << 76 | (counter >> 30) << 64
+        return uuid.UUID(int=number | 2 << 62 | (counter & 0x3FFF_FFFF) << 32 | tail)

@@ -101,7 +101,7 @@ def _leave_links_to_the_database(instance: Any) -> None:
 # JSON documents
 
 
-class _NoticedOnReading(InstrumentedAttribute[Any]):
+class _NoticedOnReading(InstrumentedAttribute[Any]):  # pyright: ignore[reportIncompatibleVariableOverride]
     """Keep how a document looked when it was first read, and have the next flush look at it."""
 
     __slots__ = ()
@@ -124,7 +124,7 @@ def _note(instance: Any, name: str) -> None:
 
 def _document(json_type: JsonOf, value: Any) -> bytes | None:
     try:
-        return json_type.adapter.dump_json(value, warnings=False)
+        return json_type.document.adapter.dump_json(value, warnings=False)
     except (TypeError, ValueError):  # it has become something that validation will refuse
         return None
 

@@ -12,7 +12,9 @@ from sqlalchemy import Column
 from fieldstone.columns import Bounds, bounds_of, field_type, literal_values
 
 
-def loosened(schema_field: PydanticField, table_field: PydanticField | None, column: Column[Any]) -> str | None:
+def loosened(
+    schema_field: PydanticField, table_field: PydanticField | None, column: Column[Any]
+) -> str | None:
     """Say in a clause what the schema's field allows beyond the table's, or give None."""
     annotation, _, nullable = field_type(schema_field)
     if nullable and not column.nullable:
@@ -46,7 +48,9 @@ def _beyond(schema: Bounds, table: Bounds) -> str | None:
         return f"more than {table.max_length} characters"
     if table.pattern is not None and str(schema.pattern) != str(table.pattern):
         return "text that does not match its pattern"
-    if table.multiple_of is not None and (schema.multiple_of is None or schema.multiple_of % table.multiple_of):
+    if table.multiple_of is not None and (
+        schema.multiple_of is None or schema.multiple_of % table.multiple_of
+    ):
         return f"numbers that are no multiple of {table.multiple_of}"
     return None
 

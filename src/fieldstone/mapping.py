@@ -13,14 +13,16 @@ from copy import copy
 from typing import Any, dataclass_transform
 
 from pydantic.fields import FieldInfo as PydanticField
+from pydantic_core import PydanticUndefined as Undefined
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.orm.decl_api import DeclarativeMeta
 from sqlmodel import Field
 from sqlmodel._compat import ModelMetaclass, get_annotations, get_sa_type_from_field
-from sqlmodel.main import FieldInfo, FieldInfoMetadata, RelationshipInfo, SQLModelMetaclass, Undefined
+from sqlmodel.main import FieldInfo, FieldInfoMetadata, RelationshipInfo, SQLModelMetaclass
 
 from fieldstone.annotations import written_type
-from fieldstone.columns import adopt_naming, checks, column_type, declared, field_type
+from fieldstone.columns import column_type, declared, field_type
+from fieldstone.constraints import adopt_naming, checks
 from fieldstone.errors import ModelError
 from fieldstone.flush import watch
 from fieldstone.relationships import property_of
@@ -31,7 +33,9 @@ from fieldstone.validation import is_table
 class ModelMeta(SQLModelMetaclass):
     """Make Model classes."""
 
-    def __new__(cls, name: str, bases: tuple[type[Any], ...], namespace: dict[str, Any], **kwargs: Any) -> Any:
+    def __new__(
+        cls, name: str, bases: tuple[type[Any], ...], namespace: dict[str, Any], **kwargs: Any
+    ) -> Any:
         annotations = dict(get_annotations(namespace))
         # kept apart, since Pydantic would take inherited annotations of relationships for fields
         namespace["__relationship_types__"] = {
@@ -54,7 +58,9 @@ class ModelMeta(SQLModelMetaclass):
         type.__setattr__(model, "__sqlmodel_relationships__", {**inherited, **own})
         return model
 
-    def __init__(cls, name: str, bases: tuple[type[Any], ...], namespace: dict[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        cls, name: str, bases: tuple[type[Any], ...], namespace: dict[str, Any], **kwargs: Any
+    ) -> None:
         if not cls.__dict__["__is_declared_table__"]:
             ModelMetaclass.__init__(cls, name, bases, namespace, **kwargs)
             return
@@ -91,7 +97,7 @@ def choose_columns(model: Any) -> None:
             if chosen is Undefined:
                 _refuse_untyped(model, name, field)
             column = dataclasses.replace(column, sa_type=chosen)
-        if column.sa_column is Undefined and column.nullable is Undefined and not column.primary_key is True:
+        if column.sa_column is Undefined and column.nullable is Undefined and column.primary_key is not True:
             column = dataclasses.replace(column, nullable=field_type(field)[2])
         _declare(field, column)
 
@@ -101,7 +107,9 @@ def _declare(field: PydanticField, column: FieldInfoMetadata) -> None:
     field.metadata = [column, *(item for item in field.metadata if not isinstance(item, FieldInfoMetadata))]
 
 
-_COLUMN_TYPES = "str, int, float, bool, Decimal, bytes, date, datetime, time, timedelta, UUID, Enum and Literal"
+_COLUMN_TYPES = (
+    "str, int, float, bool, Decimal, bytes, date, datetime, time, timedelta, UUID, Enum and Literal"
+)
 
 
 def _refuse_untyped(model: type[Any], name: str, field: PydanticField) -> None:
@@ -112,13 +120,14 @@ def _refuse_untyped(model: type[Any], name: str, field: PydanticField) -> None:
     except ValueError:
         pass
     raise ModelError(
-        f"{model.__name__}.{name} is {field.annotation!r}, which has no column type. Columns hold {_COLUMN_TYPES}; "
-        f"for anything else write {name}: Json[...], or give Field(sa_type=...)."
+        f"{model.__name__}.{name} is {field.annotation!r}, which has no column type. "
+        f"Columns hold {_COLUMN_TYPES}; for anything else write "
+        f"{name}: Json[...], or give Field(sa_type=...)."
     )
 
 
 def restore_inherited(model: Any) -> None:
-    """Give a subclass of a table its parent's fields back: Pydantic takes the mapped attributes for defaults."""
+    """Give a subclass of a table its parent's fields: Pydantic takes mapped attributes for defaults."""
     fields = getattr(model, "__pydantic_fields__", {})
     for name, field in fields.items():
         if not isinstance(field.default, QueryableAttribute):

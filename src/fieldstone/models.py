@@ -14,20 +14,20 @@ from __future__ import annotations
 
 import builtins
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema
+from pydantic_core import PydanticUndefined as Undefined
 from sqlalchemy import ClauseElement
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm.attributes import set_attribute
 from sqlmodel import Field, Relationship, SQLModel
 from sqlmodel._compat import finish_init
-from sqlmodel.main import Undefined
 
-from fieldstone.columns import NAMING_CONVENTION, adopt_naming
+from fieldstone.constraints import NAMING_CONVENTION, adopt_naming
 from fieldstone.errors import NotLoaded
 from fieldstone.fields import now, uuid7
 from fieldstone.flush import remember
@@ -49,8 +49,7 @@ class Model(SQLModel, metaclass=ModelMeta):
 
     __is_partial__: ClassVar[bool] = False
 
-    def __init__(__pydantic_self__, **data: Any) -> None:  # the name leaves `self` free as a field
-        self = __pydantic_self__
+    def __init__(self, /, **data: Any) -> None:
         if finish_init.get() and is_table(type(self)):
             _fill(self, data, _take_relationships(type(self), data))
         else:
@@ -75,16 +74,16 @@ class Model(SQLModel, metaclass=ModelMeta):
             choose_columns(cls)
 
     @classmethod
-    def model_validate(
-        cls: type[M],
+    def model_validate(  # type: ignore[override]  # the signature is SQLModel's
+        cls,
         obj: Any,
         *,
         strict: bool | None = None,
         from_attributes: bool | None = None,
         context: builtins.dict[str, Any] | None = None,
         update: builtins.dict[str, Any] | None = None,
-    ) -> M:
-        """Make an instance from a mapping or an object; a table raises InvalidValues for what it refuses."""
+    ) -> Self:
+        """Make an instance from a mapping or an object; a table refuses with InvalidValues."""
         if not is_table(cls):
             return super().model_validate(
                 obj, strict=strict, from_attributes=from_attributes, context=context, update=update
@@ -95,8 +94,8 @@ class Model(SQLModel, metaclass=ModelMeta):
         return with_init
 
     def sqlmodel_update(
-        self: M, obj: builtins.dict[str, Any] | BaseModel, *, update: builtins.dict[str, Any] | None = None
-    ) -> M:
+        self, obj: builtins.dict[str, Any] | BaseModel, *, update: builtins.dict[str, Any] | None = None
+    ) -> Self:
         """Change several fields at once: all of them, or none if one is refused."""
         if not is_table(type(self)):
             return super().sqlmodel_update(obj, update=update)

@@ -34,7 +34,9 @@ def partial(schema: type[T]) -> type[T]:
     """
     target: Any = schema
     if not hasattr(target, "__is_partial__"):
-        raise SchemaError(f"{target.__name__} cannot be partial: it is no Model. Derive it from fieldstone.Model.")
+        raise SchemaError(
+            f"{target.__name__} cannot be partial: it is no Model. Derive it from fieldstone.Model."
+        )
     if target.model_config.get("table"):
         raise SchemaError(
             f"{target.__name__} cannot be partial: it is a table. Decorate a schema beside it: "

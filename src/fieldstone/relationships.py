@@ -48,7 +48,9 @@ def property_of(model: Any, name: str, info: RelationshipInfo) -> RelationshipPr
         arguments["remote_side"] = lambda: end.remote_side()
     if end.written.many and not info.passive_deletes and "cascade" not in explicit:
         arguments["passive_deletes"] = True if info.cascade_delete else "all"
-    chosen.append(relationship(end.written.target, *(info.sa_relationship_args or ()), **{**arguments, **explicit}))
+    chosen.append(
+        relationship(end.written.target, *(info.sa_relationship_args or ()), **{**arguments, **explicit})
+    )
     return chosen[0]
 
 
@@ -103,7 +105,9 @@ class End:
         """The end that back_populates names."""
         back = self.info.back_populates
         info = getattr(self.target, "__sqlmodel_relationships__", {}).get(back)
-        return None if info is None or info.sa_relationship is not None else End(self.target, back, info)
+        if back is None or info is None or info.sa_relationship is not None:
+            return None
+        return End(self.target, back, info)
 
     @cached_property
     def chosen(self) -> tuple[ForeignKey, bool]:
@@ -136,9 +140,13 @@ class End:
         if len(keys) == 1:
             return keys[0]
         said = _explicit(info)
-        named = [key for key in keys if (set(re.findall(r"\w+", said)) >= {c.key for c in key.columns} if said else key.is_named(name))]
-        if len(named) == 1:
-            return named[0]
+        if said:
+            spelled = set(re.findall(r"\w+", said))
+            fitting = [key for key in keys if spelled >= {column.key for column in key.columns}]
+        else:
+            fitting = [key for key in keys if key.is_named(name)]
+        if len(fitting) == 1:
+            return fitting[0]
         raise self._ambiguous(keys)
 
     # What SQLAlchemy asks for
@@ -171,13 +179,13 @@ class End:
                 continue
             there = End(self.target, name, info)
             linked = info.back_populates == self.name or self.info.back_populates == name
-            if linked or info.back_populates and self.info.back_populates:
+            if linked or (info.back_populates and self.info.back_populates):
                 continue
             if there.target is self.model and self._is_mirrored_by(there):
                 raise ModelError(
-                    f"{self._label} and {there._label} are two ends of one relationship that do not know of each "
-                    f'other: a change on one would not show on the other. Write back_populates="{name}" on '
-                    f'{self._label} and back_populates="{self.name}" on {there._label}.'
+                    f"{self._label} and {there._label} are two ends of one relationship that do not know "
+                    f"of each other: a change on one would not show on the other. Write "
+                    f'back_populates="{name}" on {self._label} and back_populates="{self.name}" on {there._label}.'
                 )
 
     def _is_mirrored_by(self, there: End) -> bool:
@@ -201,8 +209,9 @@ class End:
         table = sa_inspect(pointed).local_table
         field = f"{pointed.__name__.lower() if self.written.many else self.name}_id"
         return ModelError(
-            f"{self._label} cannot be joined: no foreign key leads from {holder.__name__} to {pointed.__name__}. "
-            f'Add to {holder.__name__}: {field}: int = Field(foreign_key="{table.name}.id")'
+            f"{self._label} cannot be joined: no foreign key leads from {holder.__name__} "
+            f"to {pointed.__name__}. Add to {holder.__name__}: "
+            f'{field}: int = Field(foreign_key="{table.name}.id")'
             + (", or name the link_model." if self.written.many else ".")
         )
 
@@ -211,7 +220,8 @@ class End:
             each.__name__ for each in (self.model, self.target) if keys[0].constraint.table in _tables(each)
         )
         return ModelError(
-            f"{self._label} could use any of these foreign keys: {'; '.join(f'{holder}.{key}' for key in keys)}. "
+            f"{self._label} could use any of these foreign keys: "
+            f"{'; '.join(f'{holder}.{key}' for key in keys)}. "
             f"Name the relationship after its key, or write {self.name}: ... = Relationship("
             f'sa_relationship_kwargs={{"foreign_keys": "[{holder}.{keys[0]}]"}}).'
         )
@@ -246,7 +256,11 @@ def _class_of(target: Any, model: Any) -> Any:
     known = ", ".join(sorted(mapper.class_.__name__ for mapper in model._sa_registry.mappers))
     raise ModelError(
         f"{model.__name__} names {target!r}, which "
-        + (f"stands for {len(found)} models. Write its module too." if found else f"is no model. Models are: {known}. ")
+        + (
+            f"stands for {len(found)} models. Write its module too."
+            if found
+            else f"is no model. Models are: {known}. "
+        )
         + ("" if found else "Import the module that holds it before the first query.")
     )
 
@@ -264,10 +278,12 @@ def _foreign_keys(model: Any, target: Any) -> list[ForeignKey]:
 def _each_foreign_key(model: Any, target: Any) -> Iterator[ForeignKey]:
     own, far = _tables(model), _tables(target)
     for table in own:
-        for constraint in sorted(table.foreign_key_constraints, key=lambda each: each.column_keys):
+        for constraint in sorted(table.foreign_key_constraints, key=lambda each: tuple(each.column_keys)):
             referred = constraint.referred_table
-            joins_inheritance = referred is not table and referred in own and all(
-                column.primary_key for column in constraint.columns
+            joins_inheritance = (
+                referred is not table
+                and referred in own
+                and all(column.primary_key for column in constraint.columns)
             )
             if referred in far and not joins_inheritance:
                 yield ForeignKey(constraint)

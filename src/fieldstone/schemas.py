@@ -57,18 +57,24 @@ def _check_read(schema: type[BaseModel], model: type[SQLModel], seen: set[tuple[
             raise _no_counterpart(schema, model, name)
 
 
-def _check_read_column(schema: type[BaseModel], model: type[SQLModel], name: str, field: PydanticField) -> None:
+def _check_read_column(
+    schema: type[BaseModel], model: type[SQLModel], name: str, field: PydanticField
+) -> None:
     column = _mapper(model).columns[name]
     if column.nullable and not field_type(field)[2]:
         raise SchemaError(
             f"{schema.__name__}.{name} cannot be None, but {model.__name__}.{name} can: one such row would "
             f"break every list. Write {name}: ... | None."
         )
-    own, stored = integer_range(field), integer_range(model.model_fields[name]) if name in model.model_fields else None
+    own, stored = (
+        integer_range(field),
+        integer_range(model.model_fields[name]) if name in model.model_fields else None,
+    )
     if own and stored and own[1] < stored[1]:
         raise SchemaError(
-            f"{schema.__name__}.{name} is narrower than {model.__name__}.{name}, whose column holds larger numbers. "
-            f"Take {name} from the model's base, or give it the same Field(sa_type=...)."
+            f"{schema.__name__}.{name} is narrower than {model.__name__}.{name}, whose column "
+            f"holds larger numbers. Take {name} from the model's base, "
+            "or give it the same Field(sa_type=...)."
         )
 
 
@@ -87,7 +93,9 @@ def _check_create(schema: type[BaseModel], model: type[SQLModel], filled: frozen
             _check_create(element, relationship.mapper.class_, _keys_there(relationship))
         else:
             _check_written(schema, model, name, field)
-    for name in _needed(model) - filled - {_stored_name(name, field) for name, field in _fields(schema).items()}:
+    for name in (
+        _needed(model) - filled - {_stored_name(name, field) for name, field in _fields(schema).items()}
+    ):
         raise SchemaError(
             f"{schema.__name__} lacks {name}, which {model.__name__}.{name} requires and nothing fills. "
             f"Add {name} to {schema.__name__}, or give {model.__name__}.{name} a default."
@@ -99,8 +107,8 @@ def check_update(schema: type[BaseModel], model: type[SQLModel]) -> None:
     for name, field in _fields(schema).items():
         if name in _mapper(model).relationships:
             raise SchemaError(
-                f"{schema.__name__}.{name} is the relationship {model.__name__}.{name}: an update changes columns. "
-                f"Take it out of {schema.__name__} and change the related rows themselves."
+                f"{schema.__name__}.{name} is the relationship {model.__name__}.{name}: an update "
+                f"changes columns. Take it out of {schema.__name__} and change the related rows themselves."
             )
         _check_written(schema, model, name, field)
 
@@ -110,16 +118,16 @@ def _check_written(schema: type[BaseModel], model: type[SQLModel], name: str, fi
     if stored is not None:
         if stored.column not in mapper.columns:
             raise SchemaError(
-                f"{schema.__name__}.{name} is stored as {stored.column!r}, which is no column of {model.__name__}. "
-                f"Its columns are: {', '.join(mapper.columns.keys())}."
+                f"{schema.__name__}.{name} is stored as {stored.column!r}, which is no column of "
+                f"{model.__name__}. Its columns are: {', '.join(mapper.columns.keys())}."
             )
         return
     if name not in mapper.columns:
         raise _no_counterpart(schema, model, name)
     if name in server_made(model):
         raise SchemaError(
-            f"{schema.__name__}.{name} would let a client set {model.__name__}.{name}, which the server makes. "
-            f"Take {name} out of {schema.__name__}."
+            f"{schema.__name__}.{name} would let a client set {model.__name__}.{name}, which the server "
+            f"makes. Take {name} out of {schema.__name__}."
         )
     found = loosened(field, model.model_fields.get(name), mapper.columns[name])
     if found is not None:
@@ -183,13 +191,17 @@ def _element(
     target = relationship.mapper.class_
     here = f"{relationship.parent.class_.__name__}.{name}"
     if many is not bool(relationship.uselist):
-        form = f"a list: write {name}: list[...]" if relationship.uselist else f"one object: write {name}: ... | None"
+        form = (
+            f"a list: write {name}: list[...]"
+            if relationship.uselist
+            else f"one object: write {name}: ... | None"
+        )
         raise SchemaError(f"{schema.__name__}.{name} does not have the form of {here}, which is {form}.")
     if not (isinstance(element, type) and issubclass(element, BaseModel)) or is_table(element):
         what = "a table" if isinstance(element, type) and is_table(element) else repr(element)
         raise SchemaError(
-            f"{schema.__name__}.{name} holds {what}, but {here} leads to {target.__name__}, which is shown through "
-            f"a schema. Write one for {target.__name__} and use it as the type of {name}."
+            f"{schema.__name__}.{name} holds {what}, but {here} leads to {target.__name__}, which is shown "
+            f"through a schema. Write one for {target.__name__} and use it as the type of {name}."
         )
     return element
 
@@ -309,6 +321,7 @@ def _no_counterpart(schema: type[BaseModel], model: type[SQLModel], name: str) -
     relationships = ", ".join(mapper.relationships.keys())
     return SchemaError(
         f"{schema.__name__}.{name} has no counterpart on {model.__name__}. Its columns are: "
-        f"{', '.join(mapper.columns.keys())}" + (f"; its relationships: {relationships}" if relationships else "")
+        f"{', '.join(mapper.columns.keys())}"
+        + (f"; its relationships: {relationships}" if relationships else "")
         + f". Rename {schema.__name__}.{name}, add it to {model.__name__}, or take it out."
     )

@@ -17,7 +17,7 @@ from annotated_types import Ge, Le
 from pydantic import AfterValidator, BaseModel, ValidationError
 from pydantic.fields import FieldInfo as PydanticField
 from pydantic_core import CoreConfig, SchemaValidator
-from sqlmodel.main import Undefined
+from pydantic_core import PydanticUndefined as Undefined
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from fieldstone.columns import bounds_of, declared, field_type, integer_range
@@ -54,7 +54,11 @@ def _stores_utc(field: PydanticField) -> bool:
     column = declared(field)
     if column.sa_column is not Undefined:
         return isinstance(getattr(column.sa_column, "type", None), UTCDateTime)
-    return column.sa_type is Undefined or isinstance(column.sa_type, UTCDateTime) or column.sa_type is UTCDateTime
+    return (
+        column.sa_type is Undefined
+        or isinstance(column.sa_type, UTCDateTime)
+        or column.sa_type is UTCDateTime
+    )
 
 
 def _says_timezone(item: Any) -> bool:
@@ -190,14 +194,18 @@ def refuse(model: type[BaseModel], error: ValidationError) -> InvalidValues:
     return InvalidValues(model.__name__, problems_in(error, model=model))
 
 
-def checked(model: type[BaseModel], current: Mapping[str, Any], values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def checked(
+    model: type[BaseModel], current: Mapping[str, Any], values: Iterable[tuple[str, Any]]
+) -> dict[str, Any]:
     """Validate single fields, all or nothing, beside the current values of the others."""
     validator = field_validator_of(model)
     accepted: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, value in values:
         try:
-            accepted[name] = validator.validate_assignment({**current, **accepted}, name, value)[0][name]
+            # over a plain dict this gives (values, extra, sent)
+            validated: Any = validator.validate_assignment({**current, **accepted}, name, value)
+            accepted[name] = validated[0][name]
         except ValidationError as error:
             problems += problems_in(error, model=model)
     if problems:
