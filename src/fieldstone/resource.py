@@ -1,0 +1,89 @@
+"""A model with its schemas and rules, bound once and checked at start-up.
+
+A resource holds what every way of serving a model needs to agree on: what is read, what may be
+created and changed, how lists are ordered and how large a page may be. It runs nothing itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from typing import Any, Generic
+
+from pydantic import BaseModel
+from sqlmodel import SQLModel, select
+from sqlmodel.sql.expression import SelectOfScalar
+from typing_extensions import TypeVar
+
+from fieldstone.errors import DesignError
+from fieldstone.keys import key_names, key_type
+from fieldstone.pages import LARGEST_PAGE
+from fieldstone.plans import ReadPlan, plan
+from fieldstone.schemas import check_create, check_read, check_update
+
+ModelT = TypeVar("ModelT", bound=SQLModel)
+ReadT = TypeVar("ReadT", bound=BaseModel)
+CreateT = TypeVar("CreateT", bound=BaseModel, default=Any)
+UpdateT = TypeVar("UpdateT", bound=BaseModel, default=Any)
+
+
+@dataclass(frozen=True)
+class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
+    """Bind a model to the schemas it is read, created and updated through.
+
+    Without `create` or `update` the resource cannot be created or updated. `name` is the plural
+    that stands in paths and operation ids; `order_by` is the order of lists, before the key.
+    Raises SchemaError or PlanError where a schema and the table contradict each other.
+    """
+
+    model: type[ModelT]
+    _: KW_ONLY
+    read: type[ReadT]
+    create: type[CreateT] | None = None
+    update: type[UpdateT] | None = None
+    name: str = ""
+    order_by: Sequence[Any] = field(default=())
+    page_size: int = 20
+    max_page_size: int = 100
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", _plural(self.subject))
+        if not 1 <= self.page_size <= self.max_page_size <= LARGEST_PAGE:
+            raise DesignError(
+                f"The resource {self.name!r} has page_size {self.page_size} and max_page_size "
+                f"{self.max_page_size}. Choose 1 <= page_size <= max_page_size <= {LARGEST_PAGE}."
+            )
+        check_read(self.read, self.model)
+        if self.create is not None:
+            check_create(self.create, self.model)
+        if self.update is not None:
+            check_update(self.update, self.model)
+        plan(self.model, self.read)
+
+    @property
+    def subject(self) -> str:
+        """The singular, as it stands in operation ids: `user_answer` for UserAnswer."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", self.model.__name__).lower()
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The names of the key's parts, each with the type that a path parameter for it has."""
+        return {name: key_type(self.model, name) for name in key_names(self.model)}
+
+    @cached_property
+    def plan(self) -> ReadPlan:
+        """How the read schema is read."""
+        return plan(self.model, self.read)
+
+    def select(self) -> SelectOfScalar[ModelT]:
+        """Build the statement for a list: all rows, in the resource's order."""
+        return select(self.model).order_by(*self.order_by)
+
+
+def _plural(noun: str) -> str:
+    if re.search(r"[^aeiou]y$", noun):
+        return noun[:-1] + "ies"
+    return noun + ("es" if re.search(r"(s|x|z|ch|sh)$", noun) else "s")

@@ -1,0 +1,101 @@
+"""The verbs that write: a model and a schema's values in, the flushed instance out.
+
+Every verb flushes, so that what the database refuses is refused here, as an error that names the
+field. None of them commits: the transaction that holds the session does, once, for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from sqlalchemy import inspect as sa_inspect
+from sqlalchemy.orm import RelationshipProperty
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlmodel import Session, SQLModel
+
+from fieldstone.errors import NotFound
+from fieldstone.keys import key_values, mapper_of
+from fieldstone.schemas import stored_values
+from fieldstone.verbs import verb
+from fieldstone.violations import explained
+
+ModelT = TypeVar("ModelT", bound=SQLModel)
+Data = BaseModel | Mapping[str, Any]
+
+
+@verb
+def create(session: Session, model: type[ModelT], data: Data) -> ModelT:
+    """Insert a row and return its instance, with what the database added.
+
+    Raises InvalidValues for a value that a rule of the model or table refuses, and Conflict for one
+    that contradicts another row; nothing is inserted then.
+    """
+    instance = model.model_validate(stored_values(data, model))
+    session.add(instance)
+    return _flushed(session, instance)
+
+
+@verb
+def patch(session: Session, model: type[ModelT], key: Any, data: Data) -> ModelT:
+    """Change the sent fields of the row with this key, and no others; all of them or none.
+
+    From a schema made with `@partial`, or any other schema, the sent fields are those in
+    `model_fields_set`. Raises NotFound, InvalidValues and Conflict.
+    """
+    values = stored_values(data, model)
+    instance = _found(session, model, key)
+    instance.sqlmodel_update(values)
+    return _flushed(session, instance)
+
+
+@verb
+def delete(session: Session, model: type[ModelT], key: Any) -> None:
+    """Delete the row with this key. What points to it follows its foreign key's `ondelete`.
+
+    Raises NotFound, and Conflict where other rows point to it and no `ondelete` is declared.
+    """
+    instance = _found(session, model, key)
+    session.delete(instance)
+    with explained():
+        session.flush()
+    _follow_ondelete(session, instance)
+
+
+def _found(session: Session, model: type[ModelT], key: Any) -> ModelT:
+    values = key_values(model, key)
+    instance = session.get(model, values if len(values) > 1 else values[0])
+    if instance is None:
+        raise NotFound(model.__name__, key=key)
+    return instance
+
+
+def _flushed(session: Session, instance: ModelT) -> ModelT:
+    """Flush, then fetch what only the database knows, so that the instance can be read without I/O."""
+    with explained():
+        session.flush()
+        if sa_inspect(instance).expired_attributes:
+            session.refresh(instance)
+    return instance
+
+
+def _follow_ondelete(session: Session, deleted: SQLModel) -> None:
+    """Make the children that are in memory agree with what the database has just done to their rows."""
+    for relationship in mapper_of(type(deleted)).relationships:
+        if relationship.passive_deletes != "all" or relationship.key not in vars(deleted):
+            continue
+        loaded: Any = vars(deleted)[relationship.key] or []
+        for child in loaded if isinstance(loaded, list) else [loaded]:
+            if child in session:
+                _follow_one(session, child, relationship)
+
+
+def _follow_one(session: Session, child: SQLModel, relationship: RelationshipProperty[Any]) -> None:
+    for column in relationship.remote_side:
+        for foreign_key in column.foreign_keys:
+            if foreign_key.ondelete == "CASCADE":
+                session.expunge(child)
+                return
+            if foreign_key.ondelete == "SET NULL":
+                set_committed_value(child, relationship.mapper.get_property_by_column(column).key, None)
