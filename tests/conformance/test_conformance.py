@@ -43,6 +43,16 @@ def test_sqlmodels_tests_pass_on_postgresql(tests_of_sqlmodel: Path, empty_postg
     run("postgresql", tests_of_sqlmodel, url=empty_postgresql)
 
 
+def test_sqlmodels_tests_pass_with_model_on_sqlite(tests_of_sqlmodel: Path) -> None:
+    run("model-sqlite", tests_of_sqlmodel, url="sqlite://")
+
+
+def test_sqlmodels_tests_pass_with_model_on_postgresql(
+    tests_of_sqlmodel: Path, empty_postgresql: str
+) -> None:
+    run("model-postgresql", tests_of_sqlmodel, url=empty_postgresql)
+
+
 @pytest.fixture
 def empty_postgresql(postgres_url: str) -> Iterator[str]:
     """Give a database of its own to a run that drops whatever it finds."""
