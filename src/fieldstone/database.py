@@ -14,7 +14,7 @@ import uuid
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData, text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,7 +22,7 @@ from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone import engines, retry, sqlite
-from fieldstone.errors import ConfigurationError, FieldstoneError, TransactionConflict
+from fieldstone.errors import ConfigurationError, TransactionConflict, Unavailable
 from fieldstone.settings import load
 from fieldstone.urls import DatabaseUrl, parse
 from fieldstone.violations import explained
@@ -150,7 +150,7 @@ class Database:
             try:
                 with self.transaction() as session:
                     return unit(session)
-            except Exception as error:
+            except (TransactionConflict, Unavailable) as error:
                 wait = _wait_or_raise(error, waits, attempts)
             time.sleep(wait)
 
@@ -161,7 +161,7 @@ class Database:
             try:
                 async with self.async_transaction() as session:
                     return await unit(session)
-            except Exception as error:
+            except (TransactionConflict, Unavailable) as error:
                 wait = _wait_or_raise(error, waits, attempts)
             await asyncio.sleep(wait)
 
@@ -183,7 +183,8 @@ class Database:
             self._engine = None
         if self._async_engine is not None:
             raise ConfigurationError(
-                "The asynchronous side of this Database is open, and close() cannot await. Use 'await db.aclose()'."
+                "The asynchronous side of this Database is open, and close() cannot await. "
+                "Use 'await db.aclose()'."
             )
         self._forget_memory()
 
@@ -194,13 +195,13 @@ class Database:
             self._async_engine = None
         self.close()
 
-    def __enter__(self) -> Database:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    async def __aenter__(self) -> Database:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -213,8 +214,8 @@ class Database:
         if self.url.in_memory and self._memory is None:
             if sqlite3.sqlite_version_info < sqlite.OLDEST_FOR_MEMORY:
                 raise ConfigurationError(
-                    f"A memory database that threads share needs SQLite 3.36, and this is {sqlite3.sqlite_version}. "
-                    "Use a newer Python build, or a file."
+                    "A memory database that threads share needs SQLite 3.36, and this is "
+                    f"{sqlite3.sqlite_version}. Use a newer Python build, or a file."
                 )
             self._memory = weakref.finalize(self, sqlite.open_memory(self._memory_name).close)
 

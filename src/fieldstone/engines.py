@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from fieldstone import retry, sqlite
+from fieldstone import evidence, retry, sqlite
 from fieldstone.errors import CommitOutcomeUnknown, MissingExtra
 from fieldstone.failures import failure_of
 from fieldstone.settings import Settings
@@ -81,6 +81,7 @@ def _pool(url: DatabaseUrl, settings: Settings) -> dict[str, Any]:
 
 def _prepare(engine: Engine, url: DatabaseUrl, settings: Settings) -> None:
     _roll_back_failed_commits(engine)
+    evidence.gather(engine)
     if url.dialect == "sqlite":
         sqlite.prepare(engine, url, lock_timeout=settings.lock_timeout)
     else:

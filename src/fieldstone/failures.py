@@ -7,13 +7,10 @@ form alone.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-# Values that a driver refuses before it sends them have no SQLSTATE of their own.
-OUT_OF_RANGE = "22003"
-BAD_TEXT = "22021"
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,16 @@ class Failure:
             sqlite3.SQLITE_BUSY,
             sqlite3.SQLITE_LOCKED,
         )
+
+    @property
+    def unresolved(self) -> bool:
+        """Say whether the host has no address; waiting gives it none."""
+        return self.lost and ("resolve host" in self.message or "Name or service not known" in self.message)
+
+    @property
+    def untrusted(self) -> bool:
+        """Say whether the server's certificate was refused."""
+        return self.lost and "certificate" in self.message
 
 
 def failure_of(error: BaseException) -> Failure | None:
@@ -79,19 +86,52 @@ def _sqlite(error: sqlite3.Error) -> Failure:
 
 
 def _postgresql(error: BaseException) -> Failure:
-    told = getattr(error, "diag", None) or error
+    told = error if (diag := getattr(error, "diag", None)) is None else diag  # psycopg's, or asyncpg itself
     sqlstate = getattr(error, "sqlstate", None)
-    message = getattr(told, "message_primary", None) or str(error)
+    message = getattr(told, "message_primary", None) or getattr(told, "message", None) or str(error)
+    if sqlstate is None and (answer := _ANSWER_AT_LOGIN.search(message)):
+        sqlstate, message = _login_sqlstate(answer[1]), answer[1]
     return Failure(
-        message,
+        message.splitlines()[0] if message else type(error).__name__,
         sqlstate=sqlstate,
-        lost=sqlstate is None or sqlstate.startswith("08") or sqlstate in ("57P01", "57P02", "57P03"),
+        lost=_nobody_answered(error, sqlstate),
         constraint=getattr(told, "constraint_name", None),
         table=getattr(told, "table_name", None),
         column=getattr(told, "column_name", None),
-        detail=getattr(told, "message_detail", None) or getattr(error, "detail", None),
-        message=str(error),
+        detail=getattr(told, "message_detail", None) or getattr(told, "detail", None),
+        message=message,
     )
+
+
+# libpq reports a refused login as text alone: 'connection failed: ... failed: FATAL:  reason'.
+_ANSWER_AT_LOGIN = re.compile(r": [^\s:]+:  (.*)")
+
+_LOGIN_SQLSTATES = {
+    "password authentication failed": "28P01",
+    "no pg_hba.conf entry": "28000",
+    "does not exist": "3D000",
+    "starting up": "57P03",
+    "not yet accepting": "57P03",
+    "in recovery mode": "57P03",
+    "shutting down": "57P03",
+    "too many": "53300",
+    "remaining connection slots": "53300",
+}
+
+
+def _login_sqlstate(reason: str) -> str:
+    # 28000 (invalid authorization) is what is left: the server answered, and waiting will not help.
+    return next((state for words, state in _LOGIN_SQLSTATES.items() if words in reason), "28000")
+
+
+def _nobody_answered(error: BaseException, sqlstate: str | None) -> bool:
+    if sqlstate is not None:
+        return sqlstate.startswith("08") or sqlstate in ("57P01", "57P02", "57P03")
+    classes = {base.__name__ for base in type(error).__mro__}
+    if "OperationalError" in classes:  # psycopg: libpq's own words
+        return True
+    # asyncpg: its misuse is an InterfaceError as well, and so is a value that it cannot encode.
+    return "InterfaceError" in classes and not isinstance(error, ValueError) and "clos" in str(error)
 
 
 def _network_reason(error: OSError) -> str:

@@ -85,7 +85,7 @@ DEFAULT_CONNECT_TIMEOUT = 10
 
 
 def checked(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Give the parameters under libpq's names; raise UrlError for one that is unknown or has a bad value."""
+    """Give the parameters under libpq's names; raise UrlError for an unknown one or a bad value."""
     result = dict(parameters)
     _adopt_other_spellings(result)
     for name, value in result.items():
@@ -97,7 +97,8 @@ def checked(parameters: Mapping[str, str]) -> dict[str, str]:
             )
         if name in _CHOICES and value not in _CHOICES[name]:
             raise UrlError(
-                f"The database URL sets {name} to {value!r}. Write one of: {', '.join(sorted(_CHOICES[name]))}."
+                f"The database URL sets {name} to {value!r}. "
+                f"Write one of: {', '.join(sorted(_CHOICES[name]))}."
             )
         if name in _WHOLE_NUMBERS and not (value.isascii() and value.isdigit()):
             raise UrlError(f"The database URL sets {name} to {value!r}, which is no whole number.")
@@ -105,7 +106,7 @@ def checked(parameters: Mapping[str, str]) -> dict[str, str]:
 
 
 def _adopt_other_spellings(parameters: dict[str, str]) -> None:
-    """Read `ssl=require` (asyncpg, JDBC) and SQLAlchemy's cache switch as what they mean in libpq's words."""
+    """Read asyncpg's `ssl=require` and SQLAlchemy's cache switch as what they mean in libpq's words."""
     if "ssl" in parameters:
         value = parameters.pop("ssl")
         mode = {"true": "require", "false": "disable"}.get(value.lower(), value)

@@ -39,7 +39,7 @@ def repeatable(error: BaseException) -> bool:
 def delays(attempts: int, *, first: float = 0.02, longest: float = 1.0) -> Iterator[float]:
     """Yield the seconds to wait after each attempt but the last."""
     for attempt in range(attempts - 1):
-        yield random.uniform(0, min(longest, first * 2**attempt))
+        yield random.uniform(0, min(longest, first * 2**attempt))  # noqa: S311  # spreads load, guards nothing
 
 
 def connect_patiently(engine: Engine, *, where: str, attempts: int, patience: float) -> None:
@@ -71,7 +71,7 @@ def connect_patiently(engine: Engine, *, where: str, attempts: int, patience: fl
 def _may_wake(failure: Failure) -> bool:
     if failure.sqlstate is not None:
         return failure.sqlstate in _WAKING
-    return failure.lost
+    return failure.lost and not failure.untrusted and not failure.unresolved
 
 
 def _unreachable(where: str, failure: Failure) -> str:

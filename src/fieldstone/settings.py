@@ -55,7 +55,8 @@ def load(**given: Any) -> Settings:
     except ValidationError as error:
         problems = "; ".join(f"{_name(problem['loc'])}: {problem['msg']}" for problem in error.errors())
         raise ConfigurationError(
-            f"The database settings are wrong: {problems}. Correct the environment, or what Database(...) was given."
+            f"The database settings are wrong: {problems}. "
+            "Correct the environment, or what Database(...) was given."
         ) from None
 
 

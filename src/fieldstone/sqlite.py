@@ -55,8 +55,8 @@ def prepare(engine: Engine, url: DatabaseUrl, *, lock_timeout: float) -> None:
             if failure is None or not failure.locked:
                 raise
             raise Unavailable(
-                f"The database stayed locked for {lock_timeout:g} s: another transaction is writing. Keep writing "
-                "transactions short, and inside one pass its session on instead of opening a second."
+                f"The database stayed locked for {lock_timeout:g} s: another transaction is writing. Keep "
+                "writing transactions short, and inside one pass its session on instead of opening another."
             ) from error
         finally:
             cursor.close()

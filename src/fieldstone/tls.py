@@ -14,7 +14,6 @@ Source: PostgreSQL documentation, "SSL Support" (libpq), table 32.1.
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,13 +52,11 @@ def check(parameters: Mapping[str, str]) -> None:
     for name in _FILES:
         path = parameters.get(name)
         if path and path != "system" and not Path(path).is_file():
-            raise UrlError(
-                f"The database URL sets {name} to {path!r}, which is no readable file. Give its full path."
-            )
+            raise UrlError(f"The database URL sets {name} to {path!r}, which is no file. Give its full path.")
     if mode == "verify-ca" and not root and not _personal_root().is_file():
         raise UrlError(
-            "The database URL sets sslmode=verify-ca without a root certificate. Add sslrootcert=/path/to/ca.crt, "
-            "or write sslmode=verify-full, which uses the system's roots."
+            "The database URL sets sslmode=verify-ca without a root certificate. "
+            "Add sslrootcert=/path/to/ca.crt, or write sslmode=verify-full, which uses the system's roots."
         )
 
 
@@ -135,5 +132,4 @@ def _refuse_files_without_context(parameters: Mapping[str, str], mode: str | Non
 
 
 def _personal_root() -> Path:
-    home = os.environ.get("HOME") or os.path.expanduser("~")
-    return Path(home) / ".postgresql" / "root.crt"
+    return Path("~/.postgresql/root.crt").expanduser()

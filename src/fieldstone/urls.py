@@ -25,9 +25,8 @@ from fieldstone.errors import UrlError
 Dialect = Literal["sqlite", "postgresql"]
 
 EXAMPLES = (
-    "sqlite:///app.db for a file beside the program, or "
-    "postgresql://user:password@ep-example.eu-central-1.aws.neon.tech/app?sslmode=require&channel_binding=require "
-    "for Neon"
+    "sqlite:///app.db for a file beside the program, or postgresql://user:password@"
+    "ep-example.eu-central-1.aws.neon.tech/app?sslmode=require&channel_binding=require for Neon"
 )
 
 _SCHEMES: Mapping[str, tuple[Dialect, str | None]] = {
@@ -164,7 +163,8 @@ def parse(text: str) -> DatabaseUrl:
         raise UrlError(f"The database URL has no '://'. Write {EXAMPLES}.")
     if scheme.lower() not in _SCHEMES:
         raise UrlError(
-            f"The database URL begins with {scheme!r}, which is not served. It may begin with: {', '.join(_SCHEMES)}."
+            f"The database URL begins with {scheme!r}, which is not served. "
+            f"It may begin with: {', '.join(_SCHEMES)}."
         )
     dialect, driver = _SCHEMES[scheme.lower()]
     if dialect == "sqlite":
@@ -183,7 +183,8 @@ def _parse_sqlite(rest: str) -> DatabaseUrl:
     for name in parameters:
         if name not in _SQLITE_PARAMETERS:
             raise UrlError(
-                f"The SQLite URL sets {name!r}, which is unknown. It may set: {', '.join(sorted(_SQLITE_PARAMETERS))}."
+                f"The SQLite URL sets {name!r}, which is unknown. "
+                f"It may set: {', '.join(sorted(_SQLITE_PARAMETERS))}."
             )
     if "timeout" in parameters and not re.fullmatch(r"\d+(\.\d+)?", parameters["timeout"]):
         raise UrlError(
@@ -215,7 +216,7 @@ def _parse_postgresql(rest: str) -> DatabaseUrl:
     named_port = parameters.pop("port", None)
     url = DatabaseUrl(
         "postgresql",
-        database=parameters.pop("dbname", None) or _decoded(database, "database name"),
+        database=parameters.pop("dbname", "") or _decoded(database, "database name"),
         username=parameters.pop("user", None) or _decoded(username, "user name") or None,
         password=parameters.pop("password", "") or (_decoded(password, "password") if colon else None),
         host=parameters.pop("host", None) or host,
@@ -243,8 +244,8 @@ def _port(text: str) -> int:
         return int(text)
     # The text is not shown: after a bare '/' or '@' in a password it is a piece of the password.
     raise UrlError(
-        "The database URL's port is not a number from 1 to 65535. If the password holds '/', '@', '?' or '%', "
-        "percent-encode it: %2F, %40, %3F, %25; an IPv6 address stands in brackets."
+        "The database URL's port is not a number from 1 to 65535. If the password holds '/', '@', '?' or "
+        "'%', percent-encode it: %2F, %40, %3F, %25; an IPv6 address stands in brackets."
     )
 
 
