@@ -74,7 +74,8 @@ class Face:
         return work(session, *args, **kwargs)
 
     async def exec(self, session: AnySession, statement: Any, **options: Any) -> Any:
-        return await self.run(session, lambda s: s.exec(statement, **options))
+        result: Any = session.exec(statement, **options)
+        return await result if self.is_async else result
 
     async def flush(self, session: AnySession) -> None:
         await self.run(session, lambda s: s.flush())

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Result, Select, func, literal_column, select
+from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
@@ -177,7 +178,8 @@ def _rows(
 def _model_of(statement: Statement) -> Any:
     """Find the model that a statement selects; what is no select is left for the plan to refuse."""
     described: Any = getattr(statement, "column_descriptions", None)
-    return described[0]["entity"] if described else statement
+    entity = described[0]["entity"] if described else None
+    return sa_inspect(entity).mapper.class_ if entity is not None else statement
 
 
 def _objects(schema: type[SchemaT], made: ReadPlan, rows: Iterable[Values]) -> list[SchemaT]:
