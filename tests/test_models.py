@@ -291,7 +291,7 @@ async def test_the_database_refuses_what_the_model_refuses(face: Face, column: s
     await face.create_all(Local.metadata)
     async with face.transaction() as session:
         session.add(Project(id=1, name="p", tasks=[Task(title="a")]))
-    with pytest.raises(Exception, match=f"ck_task_{column}|too long|{column}"):
+    with pytest.raises(Exception, match=f"{column}|longer than the column allows"):
         async with face.transaction() as session:
             await face.run(session, lambda s: s.connection().execute(text(f"UPDATE task SET {column} = {value}")))
 
