@@ -34,6 +34,8 @@ from fieldstone.verbs import Verb, verb
 from fieldstone.writing import create, delete, patch
 
 OperationName = Literal["list", "get", "create", "patch", "delete"]
+# The tuple is there for mypy, which reads ("patch",) as tuple[str] where only a Collection is wanted.
+Operations = Collection[OperationName] | tuple[OperationName, ...]
 AnyResource = Resource[Any, Any, Any, Any]
 
 
@@ -44,8 +46,8 @@ def routes(
     prefix: str = "",
     tags: Sequence[str | Enum] | None = None,
     dependencies: Sequence[params.Depends] = (),
-    only: Collection[OperationName] | None = None,
-    exclude: Collection[OperationName] = (),
+    only: Operations | None = None,
+    exclude: Operations = (),
 ) -> APIRouter:
     """Make the routes of a resource: GET and POST /tasks, GET, PATCH and DELETE /tasks/{id}.
 
@@ -109,8 +111,10 @@ def _key_of(resource: AnyResource, row: Any) -> tuple[Any, ...]:
 
 def _location(request: Request, key: tuple[Any, ...]) -> str:
     """Point to the new row, relative to the host: a proxy may serve it under another name."""
-    segments = (quote(str(to_jsonable_python(part)), safe="") for part in key)
-    return "/".join((request.url.path.rstrip("/"), *segments))
+    root, path = request.scope.get("root_path", "").rstrip("/"), request.scope["path"].rstrip("/")
+    if not path.startswith(f"{root}/"):  # a proxy that strips the root from the path
+        path = root + path
+    return "/".join((quote(path), *(quote(str(to_jsonable_python(part)), safe="") for part in key)))
 
 
 @dataclass(frozen=True)
@@ -151,9 +155,7 @@ _OPERATIONS: dict[OperationName, _Operation] = {
 }
 
 
-def _chosen(
-    resource: AnyResource, only: Collection[OperationName] | None, exclude: Collection[OperationName]
-) -> list[OperationName]:
+def _chosen(resource: AnyResource, only: Operations | None, exclude: Operations) -> list[OperationName]:
     for name in (*(only or ()), *exclude):
         if name not in _OPERATIONS:
             raise DesignError(

@@ -1,0 +1,418 @@
+"""One request is one transaction: stored before it is answered, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Any
+
+import httpx2 as httpx
+import psycopg
+import pytest
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, WebSocket
+from fastapi.testclient import TestClient
+from sqlalchemy import QueuePool, event
+from sqlmodel import select
+from starlette.websockets import WebSocketDisconnect
+
+from fieldstone import ConfigurationError, Database, count, create, exists, get
+from fieldstone.fastapi import (
+    AsyncReadSession,
+    AsyncWriteSession,
+    CurrentDatabase,
+    ReadSession,
+    WriteSession,
+    database,
+    install,
+)
+from tests import serving
+from tests.conftest import FreshUrl
+from tests.faces import Face
+from tests.serving import Team, TeamCreate, TeamRead, application, client_of, url_of
+
+BLUE = TeamCreate(name="Blue")
+
+
+@pytest.fixture
+async def app(face: Face) -> FastAPI:
+    await face.create_all(serving.METADATA)
+    return application(face.database, sync=not face.is_async)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app) as client:
+        yield client
+
+
+async def stored(face: Face) -> list[str]:
+    async with face.transaction() as session:
+        return [team.name for team in await face.exec(session, select(Team).order_by(Team.name))]
+
+
+# What fails at COMMIT
+
+
+async def test_a_post_whose_commit_fails_is_no_2xx_and_leaves_no_row(client: httpx.AsyncClient) -> None:
+    refused = await client.post("/jobs", json={"title": "Write", "checked_late_id": 99})
+    assert (refused.status_code, refused.headers["content-type"]) == (409, "application/problem+json")
+    assert (await client.get("/jobs")).json()["items"] == []
+    assert (await client.post("/jobs", json={"title": "Write"})).status_code == 201
+
+
+async def test_a_patch_whose_commit_fails_is_no_2xx_and_changes_nothing(client: httpx.AsyncClient) -> None:
+    before = (await client.post("/jobs", json={"title": "Write"})).json()
+    refused = await client.patch("/jobs/1", json={"title": "Rewrite", "checked_late_id": 99})
+    assert refused.status_code == 409
+    assert (await client.get("/jobs/1")).json() == before
+
+
+async def test_a_delete_whose_commit_fails_is_no_2xx_and_deletes_nothing(client: httpx.AsyncClient) -> None:
+    await client.post("/teams", json={"name": "Blue"})
+    await client.post("/jobs", json={"title": "Write", "checked_late_id": 1})
+    refused = await client.delete("/teams/1")
+    assert refused.status_code == 409
+    assert (await client.get("/teams/1")).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+async def test_a_connection_lost_before_commit_is_no_2xx_and_stores_nothing(
+    face: Face, client: httpx.AsyncClient, method: str
+) -> None:
+    if face.dialect == "sqlite":
+        pytest.skip("A SQLite connection is a part of this process and cannot be lost.")
+    await client.post("/teams", json={"name": "Blue"})
+    before = await stored(face)
+    with connection_lost_at_commit(face):
+        path = "/teams" if method == "POST" else "/teams/1"
+        failed = await client.request(method, path, json=None if method == "DELETE" else {"name": "Red"})
+    assert (failed.status_code, failed.headers["content-type"]) == (503, "application/problem+json")
+    assert await stored(face) == before
+    assert (await client.post("/teams", json={"name": "Green"})).status_code == 201
+
+
+@contextlib.contextmanager
+def connection_lost_at_commit(face: Face) -> Iterator[None]:
+    """Kill the connection's server process when COMMIT is due."""
+    engine = face.database.async_engine.sync_engine if face.is_async else face.database.engine
+
+    def cut(connection: Any) -> None:
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        with psycopg.connect(url_of(face.database), autocommit=True) as killer:
+            killer.execute("SELECT pg_terminate_backend(%s, 2000)", [pid])
+
+    event.listen(engine, "commit", cut)
+    try:
+        yield
+    finally:
+        event.remove(engine, "commit", cut)
+
+
+# What raises in the endpoint
+
+
+@pytest.mark.parametrize("error", [HTTPException(403, "no"), RuntimeError("no"), ValueError("no")])
+async def test_whatever_is_raised_after_a_write_undoes_it(
+    face: Face, app: FastAPI, client: httpx.AsyncClient, error: Exception
+) -> None:
+    @app.post("/sync")
+    def write_sync(session: WriteSession) -> None:
+        create(session, Team, BLUE)
+        raise error
+
+    @app.post("/async")
+    async def write_async(session: AsyncWriteSession) -> None:
+        await create(session, Team, BLUE)
+        raise error
+
+    failed = await client.post("/async" if face.is_async else "/sync")
+    assert failed.status_code == (403 if isinstance(error, HTTPException) else 500)
+    assert await stored(face) == []
+
+
+async def test_an_answer_that_does_not_fit_its_schema_undoes_the_write(
+    face: Face, app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    @app.post("/sync", response_model=TeamRead)
+    def write_sync(session: WriteSession) -> Any:
+        create(session, Team, BLUE)
+        return {"name": 5}
+
+    @app.post("/async", response_model=TeamRead)
+    async def write_async(session: AsyncWriteSession) -> Any:
+        await create(session, Team, BLUE)
+        return {"name": 5}
+
+    assert (await client.post("/async" if face.is_async else "/sync")).status_code == 500
+    assert await stored(face) == []
+
+
+async def test_a_failed_flush_that_the_endpoint_hides_is_no_2xx(
+    face: Face, app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    @app.post("/sync")
+    def write_sync(session: WriteSession) -> None:
+        create(session, Team, BLUE)
+        with contextlib.suppress(Exception):
+            create(session, Team, BLUE)
+
+    @app.post("/async")
+    async def write_async(session: AsyncWriteSession) -> None:
+        await create(session, Team, BLUE)
+        with contextlib.suppress(Exception):
+            await create(session, Team, BLUE)
+
+    assert (await client.post("/async" if face.is_async else "/sync")).status_code >= 400
+    assert await stored(face) == []
+
+
+async def test_the_row_is_stored_before_the_answer_begins(face: Face, app: FastAPI) -> None:
+    seen: list[list[str]] = []
+
+    async def watched(scope: Any, receive: Any, send: Any) -> None:
+        async def observe(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                seen.append(await stored(face))
+            await send(message)
+
+        await app(scope, receive, observe)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(watched), base_url="http://test") as client:
+        assert (await client.post("/teams", json={"name": "Blue"})).status_code == 201
+    assert seen == [["Blue"]]
+
+
+# One session for one request
+
+
+def first_write(session: WriteSession) -> int:
+    create(session, Team, BLUE)
+    return id(session)
+
+
+async def first_async_write(session: AsyncWriteSession) -> int:
+    await create(session, Team, BLUE)
+    return id(session)
+
+
+async def test_dependencies_of_one_request_share_its_session(
+    face: Face, app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    @app.post("/sync")
+    def second(
+        first: Annotated[int, Depends(first_write)], session: WriteSession, reading: ReadSession
+    ) -> bool:
+        return first == id(session) == id(reading) and exists(reading, select(Team))
+
+    @app.post("/async")
+    async def second_async(
+        first: Annotated[int, Depends(first_async_write)],
+        session: AsyncWriteSession,
+        reading: AsyncReadSession,
+    ) -> bool:
+        return first == id(session) == id(reading) and await exists(reading, select(Team))
+
+    assert (await client.post("/async" if face.is_async else "/sync")).json() is True
+
+
+def counted(session: ReadSession) -> int:
+    return count(session, select(Team))
+
+
+async def counted_async(session: AsyncReadSession) -> int:
+    return await count(session, select(Team))
+
+
+async def test_a_dependency_may_read_before_the_endpoint_writes(
+    face: Face, app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    @app.post("/sync")
+    def write(before: Annotated[int, Depends(counted)], session: WriteSession) -> list[int]:
+        create(session, Team, BLUE)
+        return [before, connections_in_use(face)]
+
+    @app.post("/async")
+    async def write_async(
+        before: Annotated[int, Depends(counted_async)], session: AsyncWriteSession
+    ) -> list[int]:
+        await create(session, Team, BLUE)
+        return [before, connections_in_use(face)]
+
+    assert (await client.post("/async" if face.is_async else "/sync")).json() == [0, 1]
+    assert await stored(face) == ["Blue"]
+    assert connections_in_use(face) == 0
+
+
+def connections_in_use(face: Face) -> int:
+    pool = (face.database.async_engine if face.is_async else face.database.engine).pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout()
+
+
+async def test_a_request_cannot_have_both_faces(face: Face, app: FastAPI, client: httpx.AsyncClient) -> None:
+    @app.post("/both")
+    async def both(one: ReadSession, two: AsyncWriteSession) -> None: ...
+
+    assert (await client.post("/both")).status_code == 500
+    with pytest.raises(ConfigurationError, match="asks for both Session and AsyncSession"):
+        await httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test").post("/both")
+
+
+async def test_twenty_requests_at_once_have_a_session_each(
+    face: Face, app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    @app.get("/sync")
+    def session_sync(session: ReadSession) -> int:
+        count(session, select(Team))
+        alive.append(session)
+        return id(session)
+
+    @app.get("/async")
+    async def session_async(session: AsyncReadSession) -> int:
+        await count(session, select(Team))
+        alive.append(session)
+        return id(session)
+
+    alive: list[Any] = []
+    path = "/async" if face.is_async else "/sync"
+    answers = await asyncio.gather(*(client.get(path) for _ in range(20)))
+    assert len({answer.json() for answer in answers}) == 20
+    assert connections_in_use(face) == 0
+
+
+async def test_twenty_writes_at_once_are_all_stored(face: Face, client: httpx.AsyncClient) -> None:
+    answers = await asyncio.gather(*(client.post("/teams", json={"name": f"Team {n}"}) for n in range(20)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 20
+    assert len(await stored(face)) == 20
+
+
+async def test_more_requests_than_threads_and_connections_are_all_answered(fresh_url: FreshUrl) -> None:
+    async with Database(fresh_url("sqlite"), pool_size=2, max_overflow=0, pool_timeout=2) as small:
+        small.create_all(serving.METADATA)
+        app = application(small, sync=True)
+
+        @app.get("/")
+        def read(before: Annotated[int, Depends(counted)], session: ReadSession) -> bool:
+            return before == count(session, select(Team))
+
+        async with client_of(app) as client:
+            answers = await asyncio.gather(*(client.get("/") for _ in range(120)))
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_refused_request_takes_no_connection(face: Face, client: httpx.AsyncClient) -> None:
+    taken = []
+    engine = face.database.async_engine.sync_engine if face.is_async else face.database.engine
+    event.listen(engine, "checkout", lambda *_: taken.append(1))
+    assert (await client.post("/teams", json={})).status_code == 422
+    assert taken == []
+
+
+# Past the answer
+
+
+async def test_what_was_read_can_be_used_in_a_background_task(
+    face: Face, app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    told: list[str] = []
+
+    @app.post("/sync")
+    def write_sync(session: WriteSession, later: BackgroundTasks) -> None:
+        team = create(session, Team, BLUE)
+        later.add_task(lambda: told.append(f"{team.id} {team.name}"))
+
+    @app.post("/async")
+    async def write_async(session: AsyncWriteSession, later: BackgroundTasks) -> None:
+        team = await create(session, Team, BLUE)
+        later.add_task(lambda: told.append(f"{team.id} {team.name}"))
+
+    await client.post("/async" if face.is_async else "/sync")
+    assert told == ["1 Blue"]
+
+
+# Where there can be no session
+
+
+def test_an_application_without_a_database_says_so(database: Database) -> None:
+    app, mounted = FastAPI(title="Outer"), FastAPI(title="Inner")
+    install(app, database)
+    app.mount("/inner", mounted)
+
+    @mounted.get("/")
+    async def read(session: AsyncReadSession) -> None: ...
+
+    with pytest.raises(
+        ConfigurationError, match=r"'Inner' has no database: install\(app, db\) was not called on it"
+    ):
+        TestClient(app).get("/inner/")
+
+
+async def test_a_mounted_application_has_its_own_install(face: Face) -> None:
+    await face.create_all(serving.METADATA)
+    app = FastAPI()
+    install(app, face.database)
+    app.mount("/inner", application(face.database, sync=not face.is_async))
+    async with client_of(app) as client:
+        created = await client.post("/inner/teams", json={"name": "Blue"})
+        assert (created.status_code, created.headers["location"]) == (201, "/inner/teams/1")
+        assert (await client.get(created.headers["location"])).status_code == 200
+
+
+async def test_a_websocket_opens_a_transaction_for_each_message(face: Face, app: FastAPI) -> None:
+    @app.websocket("/held")
+    async def held(socket: WebSocket, session: AsyncReadSession) -> None: ...
+
+    @app.websocket("/each")
+    async def each(socket: WebSocket, db: CurrentDatabase) -> None:
+        await socket.accept()
+        async for name in socket.iter_text():
+            with db.transaction() as session:
+                team = create(session, Team, TeamCreate(name=name))
+            await socket.send_json(team.id)
+
+    client = TestClient(app)
+    refused = pytest.raises(ConfigurationError, match="A websocket has no session of its own")
+    with refused, client.websocket_connect("/held"):
+        pass
+    with client.websocket_connect("/each") as socket:
+        socket.send_text("Red")
+        assert socket.receive_json() == 1
+
+
+async def test_an_error_on_an_open_websocket_closes_it_with_a_reason(face: Face, app: FastAPI) -> None:
+    @app.websocket("/")
+    async def fail(socket: WebSocket, db: CurrentDatabase) -> None:
+        await socket.accept()
+        with db.transaction(read_only=True) as session:
+            get(session, Team, 7, TeamRead)
+
+    with TestClient(app).websocket_connect("/") as socket, pytest.raises(WebSocketDisconnect) as closed:
+        socket.receive_text()
+    assert (closed.value.code, closed.value.reason) == (1008, "Nothing was found")
+
+
+# In tests
+
+
+async def test_a_test_replaces_the_database_in_one_line(face: Face) -> None:
+    await face.create_all(serving.METADATA)
+    app = application(Database("sqlite:////nowhere/at/all.db"), sync=not face.is_async)
+    app.dependency_overrides[database] = lambda: face.database
+    async with client_of(app) as client:
+        assert (await client.post("/teams", json={"name": "Blue"})).status_code == 201
+    assert await stored(face) == ["Blue"]
+
+
+async def test_a_database_that_cannot_be_reached_is_503(face: Face) -> None:
+    if face.dialect == "sqlite":
+        unreachable = Database("sqlite:////nowhere/at/all.db")
+    else:
+        unreachable = Database("postgresql://nobody@127.0.0.1:1/none", connect_attempts=1)
+    async with client_of(application(unreachable, sync=not face.is_async)) as client:
+        failed = await client.get("/teams")
+    assert (failed.status_code, failed.headers["retry-after"]) == (503, "5")
+    assert "127.0.0.1" not in failed.text
+    assert "nowhere" not in failed.text
+    await unreachable.aclose()
