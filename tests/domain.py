@@ -1,4 +1,4 @@
-"""The models that the tests of the verbs share: every kind of relationship, and a column that is nobody's business."""
+"""The models that the tests of the verbs share: every kind of relationship, and columns that are private."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ SECRETS = ("secret", "hashed_password")
 def sample() -> list[Any]:
     """Two projects, three workers, five tasks in a tree of three levels, tags and assignments."""
     apollo, gemini = Project(id=1, name="Apollo", slug="apollo"), Project(id=2, name="Gemini", slug="gemini")
-    ada = Worker(id="@ada", name="Ada", profile=Profile(bio="Counts."))
+    ada = Worker(id="@ada", name="Ada", profile=Profile(worker_id="@ada", bio="Counts."))
     claude = Worker(id="@claude-code", name="Claude", kind="agent")
     grace = Worker(id="@grace", name="Grace")
     urgent, later = Tag(id=1, label="urgent"), Tag(id=2, label="later")
@@ -225,8 +225,8 @@ def sample() -> list[Any]:
     leaf = Task(id=4, title="Leaf", parent=left, reviewer=ada)
     lone = Task(id=5, title="Lone")
     links = [
-        Assignment(task=root, worker=ada),
-        Assignment(task=root, worker=claude, role="reviewer"),
-        Assignment(task=left, worker=claude),
+        Assignment(task_id=1, worker_id="@ada"),
+        Assignment(task_id=1, worker_id="@claude-code", role="reviewer"),
+        Assignment(task_id=2, worker_id="@claude-code"),
     ]
     return [apollo, gemini, ada, claude, grace, urgent, later, root, left, right, leaf, lone, *links]

@@ -51,7 +51,6 @@ from tests.domain import (
     Vehicle,
     Worker,
     WorkerFull,
-    WorkerRead,
     sample,
 )
 from tests.faces import Face
@@ -228,7 +227,9 @@ async def test_pages_hold_every_row_once(stored: Face) -> None:
 async def test_a_page_counts_when_asked_to(stored: Face) -> None:
     async with stored.transaction(read_only=True) as session:
         part = await stored(page, session, select(Task), SubtaskRead, size=1, total=True)
-    assert part == Page[SubtaskRead](items=[SubtaskRead(id=1, title="Root")], size=1, offset=0, has_more=True, total=5)
+    assert part == Page[SubtaskRead](
+        items=[SubtaskRead(id=1, title="Root")], size=1, offset=0, has_more=True, total=5
+    )
     assert type(part) is Page[SubtaskRead]
 
 

@@ -3,16 +3,14 @@
 from typing import Any, cast
 
 import pytest
-from tests.faces import Face
 from sqlalchemy import Column, ForeignKeyConstraint, Integer, MetaData, String
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Relationship, SQLModel, col, select
 
-
-
 from fieldstone import fetch, get, patch, plan
 from fieldstone.testing import count_statements
+from tests.faces import Face
 
 METADATA = MetaData()
 
@@ -74,7 +72,7 @@ class Order(Plain, table=True):
 class Line(Plain, table=True):
     __table_args__ = (ForeignKeyConstraint(["shop", "order_number"], ["order.shop", "order.number"]),)
     id: int | None = Field(default=None, primary_key=True)
-    shop: int = Field(sa_column=Column(Integer, nullable=True))
+    shop: int | None = Field(sa_column=Column(Integer, nullable=True))
     order_number: int
     order: Order | None = Relationship(back_populates="lines")
 
@@ -123,7 +121,11 @@ async def stored(face: Face) -> Face:
     alan = Person(id=2, first_name="Alan", family="Turing")
     ada.follows = [alan]
     alan.follows = [ada, alan]
-    ada.notes = [Note(text="a", person_id=1), Note(text="c", pinned=True, person_id=1), Note(text="b", person_id=1)]
+    ada.notes = [
+        Note(text="a", person_id=1),
+        Note(text="c", pinned=True, person_id=1),
+        Note(text="b", person_id=1),
+    ]
     async with face.transaction() as session:
         session.add_all([ada, alan])
         await face.flush(session)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fieldstone import DesignError, Field, Model, PlanError, Resource, SchemaError
+from fieldstone import DesignError, Field, Model, Resource, SchemaError
 from tests.domain import (
     Assignment,
     AssignmentRead,
@@ -37,7 +37,7 @@ def test_a_read_schema_without_counterpart_is_refused() -> None:
     class Odd(Model):
         colour: str
 
-    with pytest.raises((SchemaError, PlanError), match="Odd.colour"):
+    with pytest.raises(SchemaError, match=r"Odd.colour"):
         Resource(Project, read=Odd)
 
 
@@ -45,7 +45,7 @@ def test_an_update_that_loosens_a_constraint_is_refused() -> None:
     class Loose(Model):
         name: str | None = None
 
-    with pytest.raises(SchemaError, match="Loose.name"):
+    with pytest.raises(SchemaError, match=r"Loose.name"):
         Resource(Project, read=ProjectRead, update=Loose)
 
 
@@ -55,7 +55,7 @@ def test_a_create_that_exposes_a_server_made_field_is_refused() -> None:
         name: str = Field(max_length=80)
         slug: str = Field(max_length=40)
 
-    with pytest.raises(SchemaError, match="Forward.id"):
+    with pytest.raises(SchemaError, match=r"Forward.id"):
         Resource(Project, read=ProjectRead, create=Forward)
 
 

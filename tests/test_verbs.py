@@ -38,7 +38,9 @@ def test_a_verb_keeps_its_name_and_docstring() -> None:
 
 
 def test_what_is_not_a_session_is_refused_by_name() -> None:
-    with pytest.raises(TypeError, match=r"doubled needs a Session or an AsyncSession first, not str. Take one from"):
+    with pytest.raises(
+        TypeError, match=r"doubled needs a Session or an AsyncSession first, not str. Take one from"
+    ):
         doubled("session", 1)  # type: ignore[call-overload]  # the mistake under test
 
 

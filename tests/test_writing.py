@@ -73,7 +73,9 @@ async def test_create_refuses_an_unknown_name(empty: Face) -> None:
 
 async def test_a_created_password_is_stored_only_as_its_hash(empty: Face) -> None:
     async with empty.transaction() as session:
-        worker = await empty(create, session, Worker, WorkerCreate(id="@eve", name="Eve", password="12345678"))
+        worker = await empty(
+            create, session, Worker, WorkerCreate(id="@eve", name="Eve", password="12345678")
+        )
     assert worker.hashed_password == "hashed:87654321"
 
 
@@ -89,15 +91,19 @@ async def test_create_without_commit_stores_nothing(empty: Face) -> None:
 async def test_a_duplicate_is_a_conflict_that_names_the_field(stored: Face) -> None:
     with pytest.raises(Conflict) as caught:
         async with stored.transaction() as session:
-            await stored(create, session, Project, {"name": "Again", "slug": "apollo"})
+            await stored(create, session, Project, {"id": 9, "name": "Again", "slug": "apollo"})
     assert (caught.value.kind, caught.value.subject, caught.value.fields) == ("unique", "Project", ("slug",))
 
 
 async def test_a_missing_parent_is_a_conflict_that_names_the_field(stored: Face) -> None:
     with pytest.raises(Conflict) as caught:
         async with stored.transaction() as session:
-            await stored(create, session, Task, {"title": "x", "project_id": 99})
-    assert (caught.value.kind, caught.value.subject, caught.value.fields) == ("foreign_key", "Task", ("project_id",))
+            await stored(create, session, Task, {"id": 9, "title": "x", "project_id": 99})
+    assert (caught.value.kind, caught.value.subject, caught.value.fields) == (
+        "foreign_key",
+        "Task",
+        ("project_id",),
+    )
 
 
 async def test_patch_changes_only_what_was_sent(stored: Face) -> None:
@@ -189,7 +195,9 @@ async def test_children_in_memory_follow_a_delete(stored: Face) -> None:
     from tests.domain import TaskFull
 
     async with stored.transaction() as session:
-        task = (await stored.exec(session, select(Task).options(*loading(TaskFull, Task)).where(Task.id == 1))).one()
+        task = (
+            await stored.exec(session, select(Task).options(*loading(TaskFull, Task)).where(Task.id == 1))
+        ).one()
         children = [*task.subtasks, *task.assignments]
         await stored(delete, session, Task, 1)
         assert all(child not in session for child in children)

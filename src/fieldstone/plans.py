@@ -14,15 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from sqlalchemy import Column, UniqueConstraint, and_
-from sqlalchemy.ext.associationproxy import AssociationProxyExtensionType
 from sqlalchemy.orm import (
-    Mapper,
     RelationshipProperty,
     joinedload,
     load_only,
@@ -35,8 +32,7 @@ from sqlmodel import SQLModel
 from fieldstone.cache import cached
 from fieldstone.errors import PlanError
 from fieldstone.keys import key_names, mapper_of
-
-SchemaT = TypeVar("SchemaT", bound=BaseModel)
+from fieldstone.schemas import check_read, related_schema
 
 
 @dataclass(frozen=True)
@@ -125,7 +121,8 @@ class Related:
 def plan(model: type[SQLModel], schema: type[BaseModel]) -> ReadPlan:
     """Plan how to read the schema from the model; the plan prints itself and states its budget.
 
-    Raises PlanError when the schema names what the model does not have, or has in another form.
+    Raises SchemaError when the schema names what the model does not have, or has in another form,
+    and PlanError when it contains itself without end.
     """
     return _plan(model, schema)
 
@@ -141,6 +138,7 @@ def loading(schema: type[BaseModel], model: type[SQLModel]) -> list[ORMOption]:
 @cached
 def _plan(model: type[SQLModel], schema: type[BaseModel]) -> ReadPlan:
     mapper_of(model).registry.configure()
+    check_read(schema, model)
     return _Planner().plan(model, schema)
 
 
@@ -152,48 +150,25 @@ class _Planner:
 
     def plan(self, model: type[SQLModel], schema: type[BaseModel]) -> ReadPlan:
         mapper = mapper_of(model)
-        if not _is_schema(schema):
-            raise PlanError(_not_a_schema(schema, model))
-        schema.model_rebuild()
         columns: list[str] = []
         joins: list[Related] = []
         collections: list[Related] = []
         for name, field in schema.model_fields.items():
-            if name in mapper.relationships:
-                related = self.related(mapper.relationships[name], schema, name, field)
-                if related is not None:
-                    (joins if _joins(related) else collections).append(related)
-            elif _is_selectable(mapper, name):
+            if name not in mapper.relationships:
                 columns.append(name)
-            else:
-                raise PlanError(_no_counterpart(schema, name, mapper))
+            elif self.enter(schema, name, field):
+                related = self.related(schema, name, field, mapper.relationships[name])
+                (joins if _joins(related) else collections).append(related)
+                self.entered[schema, name] -= 1
         keys = tuple(name for name in key_names(model) if name not in columns)
         return ReadPlan(model, schema, tuple(columns), keys, tuple(joins), tuple(collections))
 
     def related(
-        self, relationship: RelationshipProperty[Any], schema: type[BaseModel], name: str, field: FieldInfo
-    ) -> Related | None:
-        target, many, optional = _target(field.annotation)
-        where = f"{schema.__name__}.{name}"
-        model = relationship.mapper.class_
-        if not _is_schema(target):
-            raise PlanError(f"{where}: {_not_a_schema(target, model)}")
-        if many != bool(relationship.uselist):
-            wanted = f"list[{target.__name__}]" if relationship.uselist else f"{target.__name__} | None"
-            raise PlanError(
-                f"{where} does not fit {relationship.parent.class_.__name__}.{name}, which leads to "
-                f"{'many' if relationship.uselist else 'one'}. Annotate it as {wanted}."
-            )
-        if not many and not optional and _may_be_missing(relationship):
-            raise PlanError(
-                f"{where} may be missing: {relationship.parent.class_.__name__}.{name} is optional. "
-                f"Annotate it as {target.__name__} | None."
-            )
-        if not self.enter(schema, name, field):
-            return None
-        plan = self.plan(model, target)
-        self.entered[schema, name] -= 1
-        return Related(name, relationship, plan, many)
+        self, schema: type[BaseModel], name: str, field: FieldInfo, relationship: RelationshipProperty[Any]
+    ) -> Related:
+        target = related_schema(schema, name, field, relationship)
+        plan = self.plan(relationship.mapper.class_, target)
+        return Related(name, relationship, plan, many=bool(relationship.uselist))
 
     def enter(self, schema: type[BaseModel], name: str, field: FieldInfo) -> bool:
         """Count one more level of this field; False where its declared depth is reached."""
@@ -212,40 +187,6 @@ class _Planner:
             return False
         self.entered[schema, name] = seen + 1
         return True
-
-
-def _target(annotation: Any) -> tuple[Any, bool, bool]:
-    """Take an annotation apart: the type at its heart, whether it is a collection, whether it allows None."""
-    optional = False
-    while True:
-        origin = get_origin(annotation)
-        if origin is Annotated:
-            annotation = get_args(annotation)[0]
-        elif origin in (Union, UnionType) and NoneType in get_args(annotation):
-            optional = True
-            members = [one for one in get_args(annotation) if one is not NoneType]
-            annotation = members[0] if len(members) == 1 else Union[tuple(members)]  # noqa: UP007
-        else:
-            break
-    if isinstance(origin, type) and origin is not type and get_args(annotation):
-        element, _, _ = _target(get_args(annotation)[0])
-        return element, True, optional
-    return annotation, False, optional
-
-
-def _is_schema(candidate: Any) -> bool:
-    if not (isinstance(candidate, type) and issubclass(candidate, BaseModel)):
-        return False
-    return not (issubclass(candidate, SQLModel) and candidate.model_config.get("table"))
-
-
-def _is_selectable(mapper: Mapper[Any], name: str) -> bool:
-    """Whether the attribute is a column, a column_property, a synonym or a hybrid: something with SQL."""
-    if name in mapper.relationships or name not in mapper.all_orm_descriptors:
-        return False
-    return (
-        mapper.all_orm_descriptors[name].extension_type is not AssociationProxyExtensionType.ASSOCIATION_PROXY
-    )
 
 
 def _joins(related: Related) -> bool:
@@ -273,12 +214,6 @@ def _unique_sets(columns: set[Any]) -> Iterator[set[Any]]:
                 yield set(index.columns)
 
 
-def _may_be_missing(relationship: RelationshipProperty[Any]) -> bool:
-    if relationship.direction.name != "MANYTOONE":
-        return True
-    return any(getattr(column, "nullable", True) for column in relationship.local_columns)
-
-
 def _is_plain_equality(relationship: RelationshipProperty[Any]) -> bool:
     """Whether the join says nothing but column = column, on both legs where a link table stands between."""
     if relationship.direction.name == "MANYTOONE":
@@ -295,28 +230,6 @@ def _equates(condition: Any, pairs: Any) -> bool:
     plain = and_(*[left == right for left, right in pairs])
     return bool(pairs) and (
         plain.compare(condition) or and_(*[right == left for left, right in pairs]).compare(condition)
-    )
-
-
-def _not_a_schema(candidate: Any, model: type[SQLModel]) -> str:
-    name = getattr(candidate, "__name__", repr(candidate))
-    kind = (
-        "a table model" if isinstance(candidate, type) and issubclass(candidate, BaseModel) else "no schema"
-    )
-    return (
-        f"{name} is {kind}, so it does not say what to read from {model.__name__}. "
-        f"Name a Read schema (class {model.__name__}Read(Model): ...); "
-        f"for instances use session.exec(select({model.__name__}))."
-    )
-
-
-def _no_counterpart(schema: type[BaseModel], name: str, mapper: Mapper[Any]) -> str:
-    columns = ", ".join(mapper.column_attrs.keys())
-    relationships = ", ".join(mapper.relationships.keys()) or "none"
-    return (
-        f"{schema.__name__}.{name} has no counterpart on {mapper.class_.__name__}. "
-        f"Its columns are: {columns}; its relationships: {relationships}. "
-        "Name one of them, make it a computed_field, or take it out."
     )
 
 

@@ -25,7 +25,15 @@ from fieldstone.models import Timestamps, Versioned
 from fieldstone.partials import partial
 from fieldstone.validation import is_table
 
-__all__ = ["check_create", "check_read", "check_update", "partial", "server_made", "stored_values"]
+__all__ = [
+    "check_create",
+    "check_read",
+    "check_update",
+    "partial",
+    "related_schema",
+    "server_made",
+    "stored_values",
+]
 
 
 # Comparing
@@ -44,7 +52,7 @@ def _check_read(schema: type[BaseModel], model: type[SQLModel], seen: set[tuple[
     for name, field in _fields(schema).items():
         if name in mapper.relationships:
             relationship = mapper.relationships[name]
-            element = _element(schema, name, field, relationship)
+            element = related_schema(schema, name, field, relationship)
             if not relationship.uselist and _may_be_missing(relationship) and not field_type(field)[2]:
                 raise SchemaError(
                     f"{schema.__name__}.{name} cannot be empty, but {model.__name__}.{name} can: not every "
@@ -88,7 +96,7 @@ def _check_create(schema: type[BaseModel], model: type[SQLModel], filled: frozen
     for name, field in _fields(schema).items():
         if name in mapper.relationships:
             relationship = mapper.relationships[name]
-            element = _element(schema, name, field, relationship)
+            element = related_schema(schema, name, field, relationship)
             filled |= _keys_here(relationship)
             _check_create(element, relationship.mapper.class_, _keys_there(relationship))
         else:
@@ -180,7 +188,7 @@ def _needed(model: type[SQLModel]) -> frozenset[str]:
 # Related schemas
 
 
-def _element(
+def related_schema(
     schema: type[BaseModel], name: str, field: PydanticField, relationship: RelationshipProperty[Any]
 ) -> type[BaseModel]:
     """Give the schema that a field has for a relationship, or refuse the form it is in."""

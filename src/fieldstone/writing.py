@@ -44,7 +44,7 @@ def patch(session: Session, model: type[ModelT], key: Any, data: Data) -> ModelT
     From a schema made with `@partial`, or any other schema, the sent fields are those in
     `model_fields_set`. Raises NotFound, InvalidValues and Conflict.
     """
-    values = stored_values(data, model)
+    values = stored_values(data, model, sent_only=True)
     instance = _found(session, model, key)
     instance.sqlmodel_update(values)
     return _flushed(session, instance)
@@ -58,14 +58,13 @@ def delete(session: Session, model: type[ModelT], key: Any) -> None:
     """
     instance = _found(session, model, key)
     session.delete(instance)
-    with explained():
+    with explained(metadata=model.metadata):
         session.flush()
     _follow_ondelete(session, instance)
 
 
 def _found(session: Session, model: type[ModelT], key: Any) -> ModelT:
-    values = key_values(model, key)
-    instance = session.get(model, values if len(values) > 1 else values[0])
+    instance = session.get(model, key_values(model, key))
     if instance is None:
         raise NotFound(model.__name__, key=key)
     return instance
@@ -73,7 +72,7 @@ def _found(session: Session, model: type[ModelT], key: Any) -> ModelT:
 
 def _flushed(session: Session, instance: ModelT) -> ModelT:
     """Flush, then fetch what only the database knows, so that the instance can be read without I/O."""
-    with explained():
+    with explained(metadata=instance.metadata):
         session.flush()
         if sa_inspect(instance).expired_attributes:
             session.refresh(instance)
