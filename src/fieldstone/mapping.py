@@ -45,6 +45,9 @@ class ModelMeta(SQLModelMetaclass):
         }
         namespace["__annotations__"] = annotations
         namespace["__is_declared_table__"] = _says_table(namespace, kwargs)
+        if not namespace["__is_declared_table__"] and any(map(is_table, bases)):
+            # a subclass that does not ask for a table is a schema; FastAPI makes such clones
+            namespace["model_config"] = {**namespace.get("model_config", {}), "table": False}
         if "registry" in kwargs:
             adopt_naming(kwargs["registry"].metadata)
         with warnings.catch_warnings():

@@ -1,0 +1,530 @@
+"""Relationships that say no more than they must, and deletion that follows `ondelete` (P13-P17)."""
+
+from typing import Any, Dict, List, Optional  # noqa: UP035 - these spellings are what is tested
+
+import pytest
+from sqlalchemy import inspect as sa_inspect
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.orm import configure_mappers, registry
+from sqlmodel import SQLModel, select
+
+from fieldstone import Conflict, ModelError
+from fieldstone.annotations import Written, read_annotation
+from fieldstone.models import Field, Model, Relationship
+from tests.faces import Face
+
+
+def local() -> Any:
+    """Give a base whose tables no other test sees."""
+
+    class Local(Model, registry=registry()):
+        pass
+
+    return Local
+
+
+def configure(base: Any) -> None:
+    base._sa_registry.configure()
+
+
+def columns_of(model: Any, name: str) -> tuple[set[str], set[str]]:
+    relationship = sa_inspect(model).relationships[name]
+    return {each.key for each in relationship.local_columns}, {each.key for each in relationship.remote_side}
+
+
+# Annotations
+
+
+class Other:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("annotation", "many", "optional"),
+    [
+        ("Other", False, False),
+        ("Other | None", False, True),
+        ("None | Other", False, True),
+        (Optional["Other"], False, True),
+        ("Optional['Other']", False, True),
+        ("Optional[Other]", False, True),
+        ("typing.Optional[Other]", False, True),
+        ("Union[Other, None]", False, True),
+        ("list[Other]", True, False),
+        ("list['Other']", True, False),
+        (list["Other"], True, False),
+        (List["Other"], True, False),
+        ("List[Other]", True, False),
+        ("Mapped[list['Other']]", True, False),
+        ("'Other | None'", False, True),
+    ],
+)
+def test_every_spelling_of_a_relationship_is_read(annotation: Any, many: bool, optional: bool) -> None:
+    assert read_annotation(annotation) == Written("Other", many=many, optional=optional)
+
+
+def test_classes_themselves_are_read() -> None:
+    assert read_annotation(list[Other]) == Written(Other, many=True)
+    assert read_annotation(Other | None) == Written(Other, optional=True)
+
+
+@pytest.mark.parametrize("annotation", ["dict[str, Other]", Dict[str, "Other"], "A | B", "list[list[A]]", "list[", 3])
+def test_what_is_no_relationship_is_refused_with_the_forms_to_write(annotation: Any) -> None:
+    with pytest.raises(ModelError, match=r'Task.other is not readable .* Write other: "Other", "Other \| None" or list\["Other"\]'):
+        type(Model)("Task", (local(),), {"__annotations__": {"other": annotation}, "other": Relationship(), "__module__": __name__})
+
+
+async def test_all_spellings_work_together(face: Face) -> None:
+    base = local()
+
+    class Owner(base, table=True):  # type: ignore[misc,valid-type]  # made anew for each test
+        id: int | None = Field(default=None, primary_key=True)
+        cats: "list[Cat]" = Relationship(back_populates="owner")
+        dogs: List["Dog"] = Relationship(back_populates="owner")
+        chip: "Chip | None" = Relationship(back_populates="owner")
+
+    class Cat(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        owner_id: int = Field(foreign_key="owner.id")
+        owner: Owner = Relationship(back_populates="cats")
+
+    class Dog(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        owner_id: int | None = Field(default=None, foreign_key="owner.id")
+        owner: Optional["Owner"] = Relationship(back_populates="dogs")
+
+    class Chip(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        owner_id: int = Field(foreign_key="owner.id", unique=True)
+        owner: "Owner" = Relationship(back_populates="chip")
+
+    await face.create_all(base.metadata)
+    async with face.transaction() as session:
+        session.add(Owner(cats=[Cat(), Cat()], dogs=[Dog()], chip=Chip()))
+    async with face.transaction() as session:
+        def look(sync: Any) -> tuple[int, int, bool]:
+            owner = sync.exec(select(Owner)).one()
+            return len(owner.cats), len(owner.dogs), owner.chip.owner is owner
+
+        assert await face.run(session, look) == (2, 1, True)
+
+
+# Derivation
+
+
+async def test_a_table_that_points_to_itself_needs_no_remote_side(face: Face) -> None:
+    base = local()
+
+    class Task(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        parent_id: int | None = Field(default=None, foreign_key="task.id")
+        parent: Optional["Task"] = Relationship(back_populates="subtasks")
+        subtasks: list["Task"] = Relationship(back_populates="parent")
+
+    await face.create_all(base.metadata)
+    async with face.transaction() as session:
+        session.add(Task(id=1, subtasks=[Task(id=2, subtasks=[Task(id=3)])]))
+    async with face.transaction() as session:
+        def look(sync: Any) -> Any:
+            middle = sync.get(Task, 2)
+            return middle.parent.id, [each.id for each in middle.subtasks]
+
+        assert await face.run(session, look) == (1, [3])
+
+
+def test_several_keys_to_the_own_table_are_told_apart_by_name() -> None:
+    base = local()
+
+    class Node(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        parent_id: int | None = Field(default=None, foreign_key="node.id")
+        next_id: int | None = Field(default=None, foreign_key="node.id", unique=True)
+        parent: Optional["Node"] = Relationship(back_populates="children")
+        children: list["Node"] = Relationship(back_populates="parent")
+        next: Optional["Node"] = Relationship(back_populates="previous")
+        previous: Optional["Node"] = Relationship(back_populates="next")
+
+    configure(base)
+    assert columns_of(Node, "parent") == ({"parent_id"}, {"id"})
+    assert columns_of(Node, "children") == ({"id"}, {"parent_id"})
+    assert columns_of(Node, "next") == ({"next_id"}, {"id"})
+    assert columns_of(Node, "previous") == ({"id"}, {"next_id"})
+
+
+def test_several_keys_to_one_table_are_told_apart_by_name_or_by_the_explicit_other_end() -> None:
+    base = local()
+
+    class User(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        written: list["Post"] = Relationship(back_populates="author")
+        made: list["Post"] = Relationship(back_populates="creator")
+
+    class Post(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        author_id: int = Field(foreign_key="user.id")
+        created_by: int = Field(foreign_key="user.id")
+        author: User = Relationship(back_populates="written")
+        creator: User = Relationship(
+            back_populates="made", sa_relationship_kwargs={"foreign_keys": "[Post.created_by]"}
+        )
+
+    configure(base)
+    assert columns_of(User, "written")[1] == {"author_id"}
+    assert columns_of(User, "made")[1] == {"created_by"}
+    assert columns_of(Post, "author")[0] == {"author_id"}
+
+
+def test_an_ambiguous_key_is_refused_with_the_candidates_and_the_line_to_write() -> None:
+    base = local()
+
+    class User(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+
+    class Post(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        made_by: int = Field(foreign_key="user.id")
+        read_by: int = Field(foreign_key="user.id")
+        person: User = Relationship()
+
+    with pytest.raises(ModelError) as refused:
+        configure(base)
+    assert str(refused.value) == (
+        "Post.person could use any of these foreign keys: Post.made_by; Post.read_by. Name the relationship after "
+        'its key, or write person: ... = Relationship(sa_relationship_kwargs={"foreign_keys": "[Post.made_by]"}).'
+    )
+
+
+def test_a_missing_key_is_refused_with_the_line_to_add() -> None:
+    base = local()
+
+    class User(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        posts: list["Post"] = Relationship()
+
+    class Post(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+
+    with pytest.raises(ModelError, match=r'no foreign key leads from Post to User. Add to Post: user_id: int = Field\(foreign_key="user.id"\)'):
+        configure(base)
+
+
+def test_a_name_that_is_no_model_is_refused_with_those_that_are() -> None:
+    base = local()
+
+    class User(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        posts: list["Poste"] = Relationship()  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(ModelError, match="User names 'Poste', which is no model. Models are: User"):
+        configure(base)
+
+
+def test_two_ends_that_do_not_know_of_each_other_are_refused() -> None:
+    base = local()
+
+    class User(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        posts: list["Post"] = Relationship()
+
+    class Post(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        user_id: int = Field(foreign_key="user.id")
+        user: User = Relationship()
+
+    with pytest.raises(ModelError, match=r'Write back_populates="user" on User.posts and back_populates="posts" on Post.user'):
+        configure(base)
+
+
+def test_one_end_alone_is_legitimate_and_so_are_two_over_different_keys() -> None:
+    base = local()
+
+    class User(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        home_id: int | None = Field(default=None, foreign_key="place.id")
+        home: Optional["Place"] = Relationship()
+
+    class Place(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        keeper_id: int | None = Field(default=None, foreign_key="user.id")
+        keeper: Optional["User"] = Relationship()
+
+    configure(base)
+    assert columns_of(User, "home")[0] == {"home_id"}
+    assert columns_of(Place, "keeper")[0] == {"keeper_id"}
+
+
+def test_a_relationship_of_a_mixin_belongs_to_each_table() -> None:
+    base = local()
+
+    class User(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+
+    class Owned(base):  # type: ignore[misc,valid-type]
+        owner_id: int | None = Field(default=None, foreign_key="user.id")
+        owner: Optional["User"] = Relationship()
+
+    class Cat(Owned, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    class Dog(Owned, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    configure(base)
+    user = User()
+    assert Cat(owner=user).owner is Dog(owner=user).owner is user
+
+
+# Deletion
+
+
+def tree(**key: Any) -> Any:
+    base = local()
+
+    class Parent(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        children: list["Child"] = Relationship(back_populates="parent")
+
+    class Child(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        parent_id: int | None = Field(default=None, foreign_key="parent.id", **key)
+        parent: Parent | None = Relationship(back_populates="children")
+
+    return base, Parent, Child
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize(("key", "left"), [({"ondelete": "CASCADE"}, []), ({"ondelete": "SET NULL"}, [None])])
+async def test_deleting_follows_ondelete_whether_or_not_the_children_are_loaded(
+    face: Face, key: dict[str, Any], left: list[Any], loaded: bool
+) -> None:
+    base, parent, child = tree(**key)
+    await face.create_all(base.metadata)
+    async with face.transaction() as session:
+        session.add(parent(id=1, children=[child()]))
+
+    def remove(sync: Any) -> None:
+        found = sync.get(parent, 1)
+        if loaded:
+            assert found.children
+        sync.delete(found)
+
+    async with face.transaction() as session:
+        await face.run(session, remove)
+    async with face.transaction() as session:
+        assert (await face.exec(session, select(child.parent_id))).all() == left
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+async def test_without_ondelete_the_database_refuses(face: Face, loaded: bool) -> None:
+    base, parent, child = tree()
+    await face.create_all(base.metadata)
+    async with face.transaction() as session:
+        session.add(parent(id=1, children=[child()]))
+
+    def remove(sync: Any) -> None:
+        found = sync.get(parent, 1)
+        if loaded:
+            assert found.children
+        sync.delete(found)
+
+    with pytest.raises(Conflict):
+        async with face.transaction() as session:
+            await face.run(session, remove)
+    async with face.transaction() as session:
+        assert (await face.exec(session, select(child.parent_id))).all() == [1]
+
+
+async def test_cascade_delete_is_kept_where_it_is_asked_for(face: Face) -> None:
+    base = local()
+
+    class Parent(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        children: list["Child"] = Relationship(back_populates="parent", cascade_delete=True)
+
+    class Child(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        parent_id: int = Field(foreign_key="parent.id", ondelete="CASCADE")
+        parent: Parent = Relationship(back_populates="children")
+
+    await face.create_all(base.metadata)
+    async with face.transaction() as session:
+        session.add(Parent(id=1, children=[Child(id=1), Child(id=2)]))
+
+    def orphan(sync: Any) -> None:
+        parent = sync.get(Parent, 1)
+        parent.children.remove(parent.children[0])
+
+    async with face.transaction() as session:
+        await face.run(session, orphan)
+    async with face.transaction() as session:
+        assert (await face.exec(session, select(Child.id))).all() == [2]
+        await face.run(session, lambda s: s.delete(s.get(Parent, 1)))
+    async with face.transaction() as session:
+        assert (await face.exec(session, select(Child.id))).all() == []
+
+
+@pytest.mark.parametrize("side", ["task", "worker"])
+@pytest.mark.parametrize("loaded", [False, True])
+async def test_an_association_with_fields_goes_with_either_end(face: Face, side: str, loaded: bool) -> None:
+    base = local()
+
+    class Assignment(base, table=True):  # type: ignore[misc,valid-type]
+        task_id: int = Field(foreign_key="task.id", ondelete="CASCADE", primary_key=True)
+        worker_id: str = Field(foreign_key="worker.id", ondelete="CASCADE", primary_key=True)
+        role: str = "owner"
+        task: "Task" = Relationship(back_populates="assignments")
+        worker: "Worker" = Relationship(back_populates="assignments")
+
+    class Task(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        assignments: list[Assignment] = Relationship(back_populates="task")
+
+    class Worker(base, table=True):  # type: ignore[misc,valid-type]
+        id: str = Field(primary_key=True)
+        assignments: list[Assignment] = Relationship(back_populates="worker")
+
+    await face.create_all(base.metadata)
+    async with face.transaction() as session:
+        session.add(Task(id=1, assignments=[Assignment(worker=Worker(id="@ann"), role="reviewer")]))
+
+    def remove(sync: Any) -> None:
+        found = sync.get(Task, 1) if side == "task" else sync.get(Worker, "@ann")
+        if loaded:
+            assert [each.role for each in found.assignments] == ["reviewer"]
+        sync.delete(found)
+
+    async with face.transaction() as session:
+        await face.run(session, remove)
+    async with face.transaction() as session:
+        assert (await face.exec(session, select(Assignment))).all() == []
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize("ondelete", ["CASCADE", None])
+async def test_links_of_a_many_to_many_follow_ondelete_alike_loaded_or_not(
+    face: Face, ondelete: Any, loaded: bool
+) -> None:
+    base = local()
+    key = {"ondelete": ondelete} if ondelete else {}
+
+    class Link(base, table=True):  # type: ignore[misc,valid-type]
+        hero_id: int = Field(foreign_key="hero.id", primary_key=True, **key)
+        tag_id: int = Field(foreign_key="tag.id", primary_key=True, **key)
+
+    class Hero(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        tags: list["Tag"] = Relationship(back_populates="heroes", link_model=Link)
+
+    class Tag(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        heroes: list[Hero] = Relationship(back_populates="tags", link_model=Link)
+
+    await face.create_all(base.metadata)
+    async with face.transaction() as session:
+        session.add(Hero(id=1, tags=[Tag(id=1), Tag(id=2)]))
+
+    def remove(sync: Any) -> None:
+        hero = sync.get(Hero, 1)
+        if loaded:
+            assert len(hero.tags) == 2
+        sync.delete(hero)
+
+    if ondelete:
+        async with face.transaction() as session:
+            await face.run(session, remove)
+    else:
+        with pytest.raises(Conflict):
+            async with face.transaction() as session:
+                await face.run(session, remove)
+    async with face.transaction() as session:
+        assert len((await face.exec(session, select(Link))).all()) == (0 if ondelete else 2)
+
+
+# Inheritance
+
+
+async def test_inheritance_in_one_table_and_joined(face: Face) -> None:
+    base = local()
+
+    class Employee(base, table=True):  # type: ignore[misc,valid-type]
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "employee"}  # noqa: RUF012
+        id: int | None = Field(default=None, primary_key=True)
+        kind: str = "employee"
+        name: str = Field(max_length=10)
+        boss_id: int | None = Field(default=None, foreign_key="employee.id")
+        boss: Optional["Manager"] = Relationship(back_populates="reports")
+
+    class Manager(Employee, table=True):
+        __mapper_args__ = {"polymorphic_identity": "manager"}  # noqa: RUF012
+        bonus: int = Field(ge=1)
+        reports: list[Employee] = Relationship(back_populates="boss")
+
+    class Engineer(Employee, table=True):
+        __mapper_args__ = {"polymorphic_identity": "engineer"}  # noqa: RUF012
+        id: int | None = Field(default=None, primary_key=True, foreign_key="employee.id", ondelete="CASCADE")
+        language: str = Field(max_length=5)
+
+    assert set(base.metadata.tables) == {"employee", "engineer"}
+    assert set(base.metadata.tables["engineer"].c.keys()) == {"id", "language"}
+    assert base.metadata.tables["employee"].c.bonus.nullable
+    with pytest.raises(ValueError, match="Manager refuses bonus: Field required"):
+        Manager(name="m")
+    with pytest.raises(ValueError, match="Engineer refuses name"):
+        Engineer(name="x" * 11, language="py")
+
+    await face.create_all(base.metadata)
+    async with face.transaction() as session:
+        session.add(Manager(name="m", bonus=3, reports=[Engineer(name="e", language="py"), Employee(name="x")]))
+    async with face.transaction() as session:
+        def look(sync: Any) -> Any:
+            everyone = sync.exec(select(Employee).order_by(Employee.id)).all()
+            return [(type(each).__name__, each.kind, each.boss and each.boss.name) for each in everyone]
+
+        assert await face.run(session, look) == [
+            ("Manager", "manager", None),
+            ("Engineer", "engineer", "m"),
+            ("Employee", "employee", "m"),
+        ]
+        assert (await face.exec(session, select(Engineer.language))).all() == ["py"]
+
+
+def test_a_subclass_without_table_is_no_table() -> None:
+    base = local()
+
+    class Hero(base, table=True):  # type: ignore[misc,valid-type]
+        id: int | None = Field(default=None, primary_key=True)
+        name: str = Field(max_length=3)
+        team_id: int | None = Field(default=None, foreign_key="hero.id")
+        team: Optional["Hero"] = Relationship()
+
+    class HeroClone(Hero):
+        pass
+
+    assert set(base.metadata.tables) == {"hero"}
+    assert HeroClone.model_validate({"name": "a"}).model_dump() == {"id": None, "name": "a", "team_id": None}
+    with pytest.raises(ValueError, match="at most 3"):
+        HeroClone.model_validate({"name": "abcd"})
+
+
+def test_plain_sqlmodel_ends_are_understood() -> None:
+    shared = registry()
+
+    class Plain(SQLModel, registry=shared):
+        pass
+
+    class Hard(Model, registry=shared):
+        pass
+
+    class Team(Plain, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        heroes: list["Hero"] = Relationship(back_populates="team")
+
+    class Hero(Hard, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        team_id: int | None = Field(default=None, foreign_key="team.id")
+        rival_id: int | None = Field(default=None, foreign_key="team.id")
+        team: Team | None = Relationship(back_populates="heroes", sa_relationship_kwargs={"foreign_keys": "[Hero.team_id]"})
+
+    with pytest.raises(InvalidRequestError):  # SQLAlchemy cannot tell, and nothing helps a plain table
+        configure_mappers()
+        shared.configure()
