@@ -1,0 +1,47 @@
+"""The application, put together from its parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.staticfiles import StaticFiles
+
+from fieldstone import Database
+from fieldstone.fastapi import install
+from fieldstone.template.api import api
+from fieldstone.template.html import show_errors_as_pages
+from fieldstone.template.pages import pages
+
+
+def create_app(database: Database) -> FastAPI:
+    """Make the application over a database whose tables exist."""
+    app = FastAPI(
+        title="Fieldstone tasks",
+        description="Projects, tasks and the people and agents who work on them.",
+        dependencies=[Depends(same_origin)],
+    )
+    install(app, database)
+    show_errors_as_pages(app, except_under="/api/")
+    app.include_router(api)
+    app.include_router(pages)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    return app
+
+
+async def same_origin(request: Request) -> None:
+    """Refuse what a page of another site sends in its reader's name.
+
+    Browsers say where a form comes from, in Sec-Fetch-Site or, older ones, in Origin; a program
+    says neither, and has nobody's name to misuse.
+    """
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        trusted = site in ("same-origin", "none")
+    else:
+        trusted = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    if not trusted:
+        raise HTTPException(403, "A page of another site sent this. Open the board and try again from there.")

@@ -1,0 +1,105 @@
+"""Pages as HTML: the templates, the words they use, and errors that look like the other pages.
+
+Every value is escaped by the templates. The headers forbid scripts and anything from elsewhere,
+so that even a mistake in a template could not run what a stranger typed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from typing import Any, get_args
+
+from fastapi import FastAPI, Request
+from fastapi.templating import Jinja2Templates
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import RedirectResponse, Response
+
+from fieldstone.template.board import STATUSES, today
+from fieldstone.template.models import Color, Priority, Role
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def page(request: Request, template: str, status: int = 200, **content: Any) -> Response:
+    """Render a template."""
+    context = {"here": request.url.path, **content}
+    return _TEMPLATES.TemplateResponse(request, template, context, status_code=status, headers=HEADERS)
+
+
+def go(address: str) -> Response:
+    """Send the browser on after a form was accepted, so that reloading does not repeat it."""
+    return RedirectResponse(address, status_code=303)
+
+
+def show_errors_as_pages(app: FastAPI, *, except_under: str) -> None:
+    """Show what is wrong as a page, unless the path is the API's, which answers programs.
+
+    The answer for programs is made first, whichever error it is: its status and its text, which
+    holds nothing private, become the page.
+    """
+    for error, handler in list(app.exception_handlers.items()):
+        app.add_exception_handler(error, _as_page(handler, except_under))
+
+
+def _as_page(handler: Any, except_under: str) -> Any:
+    async def answer(request: Request, error: Exception) -> Response | None:
+        problem: Response | None = await handler(request, error)
+        if problem is None or not problem.body or request.url.path.startswith(except_under):
+            return problem
+        told = json.loads(bytes(problem.body))
+        heading = "There is nothing here" if problem.status_code == 404 else told["title"]
+        return page(request, "error.html", problem.status_code, heading=heading, told=told)
+
+    return answer
+
+
+def _initials(name: str) -> str:
+    return "".join(word[0] for word in name.split()[:2]).upper()
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _named(values: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(value, _words(value)) for value in values]
+
+
+def _options(rows: Iterable[Any], key: str) -> list[tuple[Any, str]]:
+    """Make the choices of a list from what has a name."""
+    return [(getattr(row, key), row.name) for row in rows]
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%b}" if day.year == today().year else f"{day.day} {day:%b %Y}"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters.update(initials=_initials, words=_words, options=_options, day=_day)
+    environment.globals.update(
+        today=today,
+        statuses=STATUSES,
+        named_statuses=_named(STATUSES),
+        named_priorities=_named(get_args(Priority)),
+        named_colors=_named(get_args(Color)),
+        named_roles=_named(get_args(Role)),
+    )
+    return environment
+
+
+_TEMPLATES = Jinja2Templates(env=_environment())

@@ -1,0 +1,125 @@
+"""What comes in (Create, Update) and what goes out (the rest).
+
+A Read schema is also the query: the columns and relationships that it names are loaded, in as
+many statements as its plan says, and nothing else is. So a page that needs less gets a smaller
+schema, such as TaskCard for the board.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+
+from fieldstone import Depth, Field, Model, partial
+from fieldstone.template.models import (
+    AssignmentBase,
+    Priority,
+    ProjectBase,
+    Role,
+    Status,
+    TaskBase,
+    WorkerBase,
+    WorkerKey,
+)
+
+
+class ProjectCreate(ProjectBase): ...
+
+
+@partial
+class ProjectUpdate(ProjectBase): ...
+
+
+class ProjectRead(ProjectBase):
+    id: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class WorkerCreate(WorkerBase):
+    id: WorkerKey = Field(max_length=40, description="Such as @claude-code.")
+
+
+@partial
+class WorkerUpdate(WorkerBase): ...
+
+
+class WorkerRead(WorkerBase):
+    id: str
+
+
+class AssignmentCreate(AssignmentBase):
+    worker_id: WorkerKey
+
+
+class AssignmentRead(Model):
+    role: Role
+    assigned_at: datetime
+    worker: WorkerRead
+
+
+class TaskCreate(TaskBase):
+    # Said once, here, and in no update: a task that never changes its parent is in no circle.
+    parent_id: int | None = None
+
+
+@partial
+class TaskUpdate(TaskBase): ...
+
+
+class TaskSummary(Model):
+    """A task as one line among others."""
+
+    id: int
+    title: str
+    status: Status
+
+
+class TaskPath(Model):
+    """Where a subtask stands: its parent, the parent's parent, and so on."""
+
+    id: int
+    title: str
+    parent: Annotated[TaskPath | None, Depth(3)] = None
+
+
+class TaskRead(TaskBase):
+    id: int
+    created_at: datetime
+    updated_at: datetime
+    project: ProjectRead | None
+    parent: TaskPath | None
+    subtasks: list[TaskSummary]
+    assignments: list[AssignmentRead]
+
+
+class ProjectChip(Model):
+    name: str
+    slug: str
+    color: str
+
+
+class SubtaskStatus(Model):
+    status: Status
+
+
+class TaskCard(TaskSummary):
+    """A task on the board."""
+
+    priority: Priority
+    progress_percent: int
+    due_date: date | None
+    project: ProjectChip | None
+    subtasks: list[SubtaskStatus]
+    assignments: list[AssignmentRead]
+
+
+class WorkerAssignment(Model):
+    role: Role
+    task: TaskSummary
+
+
+class WorkerCard(WorkerRead):
+    """A worker with what they work on."""
+
+    assignments: list[WorkerAssignment]
