@@ -28,7 +28,7 @@ from fieldstone.fastapi import (
 )
 from tests import serving
 from tests.conftest import FreshUrl
-from tests.faces import Face
+from tests.faces import Face, face_name
 from tests.serving import Team, TeamCreate, TeamRead, application, client_of, url_of
 
 BLUE = TeamCreate(name="Blue")
@@ -76,12 +76,11 @@ async def test_a_delete_whose_commit_fails_is_no_2xx_and_deletes_nothing(client:
     assert (await client.get("/teams/1")).status_code == 200
 
 
+@pytest.mark.parametrize("face", [(False, "postgresql"), (True, "postgresql")], indirect=True, ids=face_name)
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
 async def test_a_connection_lost_before_commit_is_no_2xx_and_stores_nothing(
     face: Face, client: httpx.AsyncClient, method: str
 ) -> None:
-    if face.dialect == "sqlite":
-        pytest.skip("A SQLite connection is a part of this process and cannot be lost.")
     await client.post("/teams", json={"name": "Blue"})
     before = await stored(face)
     with connection_lost_at_commit(face):
