@@ -1,11 +1,13 @@
-"""Plain databases for the tests that show what happens without Fieldstone."""
+"""The tables of tasks, empty; and plain databases, to show what happens without Fieldstone."""
 
 from __future__ import annotations
 
 import pytest
 from sqlalchemy.engine import make_url
 
+from tests.documents import tasks
 from tests.documents.plain import Plain
+from tests.faces import Face
 
 DRIVERS = {
     "sqlite": ("sqlite", "sqlite+aiosqlite"),
@@ -23,3 +25,10 @@ def plain(database_url: str) -> Plain:
             for driver in DRIVERS[url.drivername]
         )
     )
+
+
+@pytest.fixture
+async def empty(face: Face) -> Face:
+    """Have the tables of tasks.py, without rows."""
+    await face.create_all(tasks.METADATA)
+    return face

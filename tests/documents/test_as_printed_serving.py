@@ -73,10 +73,8 @@ def task_application(engine: AsyncEngine) -> FastAPI:
         async with AsyncSession(engine) as session:
             yield session
 
-    Opened = Annotated[AsyncSession, Depends(get_session)]  # noqa: N806  # a type
-
     @app.post("/tasks", status_code=201, response_model=TaskRead)
-    async def create_task(data: TaskCreate, session: Opened) -> Any:
+    async def create_task(data: TaskCreate, session: AsyncSession = Depends(get_session)) -> Any:
         task = Task.model_validate(data)
         session.add(task)
         await session.commit()
@@ -84,17 +82,21 @@ def task_application(engine: AsyncEngine) -> FastAPI:
         return task
 
     @app.get("/tasks", response_model=list[TaskRead])
-    async def list_tasks(session: Opened, offset: int = 0, limit: int = 100) -> Any:
-        return (await session.exec(select(Task).offset(offset).limit(limit))).all()
+    async def list_tasks(
+        offset: int = 0, limit: int = 100, session: AsyncSession = Depends(get_session)
+    ) -> Any:
+        return (await session.exec(select(Task).limit(limit))).all()
 
     @app.get("/tasks/{task_id}", response_model=TaskRead)
-    async def get_task(task_id: int, session: Opened) -> Any:
+    async def get_task(task_id: int, session: AsyncSession = Depends(get_session)) -> Any:
         if (task := await session.get(Task, task_id)) is None:
             raise HTTPException(404)
         return task
 
     @app.patch("/tasks/{task_id}", response_model=TaskRead)
-    async def update_task(task_id: int, data: TaskUpdate, session: Opened) -> Any:
+    async def update_task(
+        task_id: int, data: TaskUpdate, session: AsyncSession = Depends(get_session)
+    ) -> Any:
         task = await session.get_one(Task, task_id)
         task.sqlmodel_update(data.model_dump(exclude_unset=True))
         await session.commit()
