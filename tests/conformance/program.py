@@ -6,14 +6,15 @@ with Fieldstone's engines and sessions in place.
 
 from __future__ import annotations
 
+import importlib
+import os
 import runpy
 import sys
-
-import conformance.substitution  # noqa: F401 - its import puts Fieldstone in place
 
 
 def run(arguments: list[str]) -> None:
     """Do what `coverage run … -m module arguments` does, without measuring."""
+    importlib.import_module(os.environ["PYTEST_PLUGINS"])  # the substitution, also without a pytest
     sys.argv = arguments[arguments.index("-m") + 1 :]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

@@ -5,13 +5,16 @@ brings ours to the tests and to the documents' examples alike. Whatever URL upst
 engine is that of a Database on the database of this run: in memory, or a PostgreSQL that is
 emptied between tests. So also what upstream runs on SQLite alone is tried on both.
 
-How it is told what to do: RUN names the run, DATABASE_URL its database, REPORT the file that gets
-the outcome. A pytest that upstream starts inside a test inherits the first two only: it is a part
-of that test, with no declared deviations and no report of its own.
+The environment tells it what to do: DATABASE_URL, whether Model takes SQLModel's place, which tests
+deviate, and the file that gets the outcome. A pytest that upstream starts inside a test inherits
+the first two only: it is a part of that test, with no deviations and no report of its own.
+
+It imports nothing from beside it, since here `tests` is upstream's package.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections import Counter
@@ -28,13 +31,11 @@ from sqlalchemy import URL, Connection, Engine, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Mapper
 
-from conformance.deviations import OUT_OF_SCOPE, declared
-from fieldstone.database import Database
-from fieldstone.models import Model
+from fieldstone import Database, Model
 
-RUN = os.environ["CONFORMANCE_RUN"]
 DATABASE_URL = os.environ["DATABASE_URL"]
-MODELS = RUN.startswith("model")
+WITH_MODEL = os.environ["CONFORMANCE_WITH_MODEL"] == "1"
+DECLARED: dict[str, str] = json.loads(os.environ.pop("CONFORMANCE_DECLARED", "{}"))
 REPORT = os.environ.pop("CONFORMANCE_REPORT", None)
 
 _databases: list[Database] = []  # upstream keeps engines only, and a memory database ends with its Database
@@ -87,7 +88,7 @@ def substitute() -> None:
         (sqlmodel.ext.asyncio.session, AsyncSession, "AsyncSession"),
         (sqlalchemy.ext.asyncio, create_async_engine, "create_async_engine"),
     ]
-    if MODELS:
+    if WITH_MODEL:
         replacements.append((sqlmodel, Model, "SQLModel"))
     for module, ours, name in replacements:
         setattr(module, name, ours)
@@ -106,7 +107,7 @@ def _only_our_sessions(session: sqlalchemy.orm.Session, *_: Any) -> None:
 
 
 def _only_our_models(_mapper: Any, model: type[Any]) -> None:
-    assert not MODELS or issubclass(model, Model), f"{model.__name__} is not a Model"
+    assert not WITH_MODEL or issubclass(model, Model), f"{model.__name__} is not a Model"
 
 
 # As soon as pytest has imported this file: upstream's conftest comes before any hook.
@@ -125,40 +126,29 @@ def emptied() -> Iterator[None]:
 
 
 def _empty_postgresql() -> None:
-    engine = create_engine(DATABASE_URL)
+    # A session that upstream left open would hold its locks, and we would wait for ever.
     others = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
     )
-    try:
-        with engine.begin() as connection:
-            # A session that upstream left open would hold its locks, and we would wait for ever.
-            connection.execute(text(others))
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-    finally:
-        engine.dispose()
+    with _broom().begin() as connection:
+        for statement in (others, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public"):
+            connection.execute(text(statement))
 
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out what is not about the library."""
-    return True if _relative(collection_path, config) in OUT_OF_SCOPE else None
+@functools.cache
+def _broom() -> Engine:
+    return create_engine(DATABASE_URL)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Expect every declared deviation to fail, and to be a test that exists."""
-    if REPORT is None:
-        return
-    reasons = declared(RUN)
     for item in items:
-        if item.nodeid in reasons:
-            item.add_marker(pytest.mark.xfail(reason=reasons.pop(item.nodeid), strict=True))
-    if reasons:
-        raise pytest.UsageError("Declared deviations that are not tests: " + ", ".join(sorted(reasons)))
-
-
-def _relative(path: Path, config: pytest.Config) -> str:
-    return path.relative_to(config.rootpath).as_posix()
+        if item.nodeid in DECLARED:
+            item.add_marker(pytest.mark.xfail(reason=DECLARED[item.nodeid], strict=True))
+    strangers = DECLARED.keys() - {item.nodeid for item in items}
+    if strangers:
+        raise pytest.UsageError(f"Declared deviations that are not tests: {', '.join(sorted(strangers))}")
 
 
 _outcomes: Counter[str] = Counter()

@@ -10,18 +10,17 @@ import json
 import os
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url, text
 
 import fieldstone
-from conformance import upstream
-from fieldstone import Database
+from tests.conformance import upstream
+from tests.conformance.deviations import OUT_OF_SCOPE, declared
+from tests.conftest import FreshUrl
 
 SECONDS = 240
+REMEDY = "Mend what fails or say there why it does; take out what passes."
 
 
 @pytest.fixture
@@ -39,35 +38,61 @@ def test_sqlmodels_tests_pass_on_sqlite(tests_of_sqlmodel: Path) -> None:
     run("sqlite", tests_of_sqlmodel, url="sqlite://")
 
 
-def test_sqlmodels_tests_pass_on_postgresql(tests_of_sqlmodel: Path, empty_postgresql: str) -> None:
-    run("postgresql", tests_of_sqlmodel, url=empty_postgresql)
+def test_sqlmodels_tests_pass_on_postgresql(tests_of_sqlmodel: Path, fresh_url: FreshUrl) -> None:
+    run("postgresql", tests_of_sqlmodel, url=f"{fresh_url('postgresql')}?application_name=conformance")
 
 
 def test_sqlmodels_tests_pass_with_model_on_sqlite(tests_of_sqlmodel: Path) -> None:
     run("model-sqlite", tests_of_sqlmodel, url="sqlite://")
 
 
-def test_sqlmodels_tests_pass_with_model_on_postgresql(
-    tests_of_sqlmodel: Path, empty_postgresql: str
+def test_sqlmodels_tests_pass_with_model_on_postgresql(tests_of_sqlmodel: Path, fresh_url: FreshUrl) -> None:
+    run("model-postgresql", tests_of_sqlmodel, url=f"{fresh_url('postgresql')}?application_name=conformance")
+
+
+def test_a_run_refuses_what_goes_past_the_substitution(tmp_path: Path) -> None:
+    """Else upstream's tests could pass on upstream's own engines, and nobody would know."""
+    write(
+        tmp_path, "import sqlalchemy\ndef test_past():\n    sqlalchemy.create_engine('sqlite://').connect()"
+    )
+    with pytest.raises(pytest.fail.Exception, match=r"test_past\n(.|\n)*that is not Fieldstone's"):
+        run("undeclared", tmp_path, url="sqlite://")
+
+
+def test_a_run_refuses_a_declared_deviation_that_is_not_there(tmp_path: Path) -> None:
+    write(tmp_path, "def test_other(): pass")
+    with pytest.raises(AssertionError, match="Declared deviations that are not tests: tests/"):
+        run("sqlite", tmp_path, url="sqlite://")
+
+
+def write(tests: Path, text: str) -> None:
+    """Put a single test where upstream's would be."""
+    (tests / "tests").mkdir()
+    (tests / "tests" / "test_ours.py").write_text(text)
+
+
+def test_an_archive_with_another_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / upstream.ARCHIVE).write_bytes(b"something else")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    (tmp_path / "cache").mkdir()
+    with pytest.raises(AssertionError, match="DO NOT MATCH THE HASHES"):
+        upstream.unpack(tmp_path, cache=tmp_path / "cache")
+
+
+def test_without_an_index_the_archive_is_not_available(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("model-postgresql", tests_of_sqlmodel, url=empty_postgresql)
-
-
-@pytest.fixture
-def empty_postgresql(postgres_url: str) -> Iterator[str]:
-    """Give a database of its own to a run that drops whatever it finds."""
-    name = f"conformance_{uuid.uuid4().hex}"
-    with Database(postgres_url) as server, server.engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT")
-        connection.execute(text(f"CREATE DATABASE {name}"))
-        yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(upstream.NotAvailable, match=upstream.ARCHIVE):
+        upstream.unpack(tmp_path, cache=tmp_path)
 
 
 def run(name: str, tests: Path, *, url: str) -> None:
     """Run them with the substitution in place; fail with what deviates undeclared."""
     report = tests / "report.json"
     options = ["-q", "--tb=short", "-p", "no:cacheprovider", "-W", "ignore"]
+    options += [f"--ignore={path}" for path in OUT_OF_SCOPE]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "tests", *options],
         cwd=tests,
@@ -82,27 +107,27 @@ def run(name: str, tests: Path, *, url: str) -> None:
     print(f"SQLModel {upstream.VERSION}, {name}: {counts}, {len(outcome['failures'])} undeclared.")
     failures = "\n\n".join(f"{test}\n{text}" for test, text in outcome["failures"].items())
     if failures:
-        pytest.fail(
-            f"Undeclared deviations. Mend them, or say why in deviations.py.\n\n{failures}", pytrace=False
-        )
+        pytest.fail(f"deviations.py does not hold. {REMEDY}\n\n{failures}", pytrace=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def environment(name: str, tests: Path, *, url: str, report: Path) -> dict[str, str]:
     """Load the substitution, and nothing else that happens to be installed."""
+    here = Path(__file__).parent
     commands = tests / "commands"
     commands.mkdir()
     stand_in = commands / "coverage"
-    stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m conformance.program "$@"\n')
+    stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m program "$@"\n')
     stand_in.chmod(0o755)
-    paths = [Path(fieldstone.__file__).parents[1], Path(__file__).parents[1], tests]
+    paths = [Path(fieldstone.__file__).parents[1], here, tests]
     return {
         **{key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV_"))},
         "PATH": os.pathsep.join([str(commands), os.environ.get("PATH", "")]),
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTEST_PLUGINS": "conformance.substitution",
-        "CONFORMANCE_RUN": name,
+        "PYTEST_PLUGINS": "substitution",
+        "CONFORMANCE_WITH_MODEL": str(int(name.startswith("model"))),
+        "CONFORMANCE_DECLARED": json.dumps(declared(name)),
         "CONFORMANCE_REPORT": str(report),
         "DATABASE_URL": url,
     }
