@@ -49,6 +49,11 @@ def check(parameters: Mapping[str, str]) -> None:
             "The database URL sets channel_binding=require with sslmode=disable, and there is nothing to "
             "bind to without TLS. Write sslmode=require."
         )
+    if parameters.get("sslnegotiation") == "direct" and mode in ("disable", "allow", "prefer"):
+        raise UrlError(
+            f"The database URL sets sslnegotiation=direct with sslmode={mode}, which may go on without TLS. "
+            "Write sslmode=require or stronger."
+        )
     for name in _FILES:
         path = parameters.get(name)
         if path and path != "system" and not Path(path).is_file():
