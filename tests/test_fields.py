@@ -58,7 +58,9 @@ class Doc(Timestamps, Versioned, Local, table=True):
 # Time
 
 
-@pytest.mark.parametrize("written", ["2026-01-31T09:30:00Z", "2026-01-31T10:30:00+01:00", "2026-01-31T04:00:00-05:30"])
+@pytest.mark.parametrize(
+    "written", ["2026-01-31T09:30:00Z", "2026-01-31T10:30:00+01:00", "2026-01-31T04:00:00-05:30"]
+)
 def test_any_offset_becomes_utc(written: str) -> None:
     moment = Moment.model_validate({"strict": written, "plain": written, "lenient": written})
     expected = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -68,12 +70,16 @@ def test_any_offset_becomes_utc(written: str) -> None:
 
 def test_a_naive_datetime_is_refused_and_the_text_says_what_to_send() -> None:
     for name in ("strict", "plain"):
-        with pytest.raises(InvalidValues, match=f"{name}: Input should have a UTC offset. Send e.g. 2026-01-31T09:30:00Z"):
+        with pytest.raises(
+            InvalidValues, match=f"{name}: Input should have a UTC offset. Send e.g. 2026-01-31T09:30:00Z"
+        ):
             Moment.model_validate({name: "2026-01-31T09:30:00"})
 
 
 def test_a_naive_datetime_is_read_as_utc_where_the_field_says_so() -> None:
-    assert Moment.model_validate({"lenient": "2026-01-31T09:30:00"}).lenient == datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+    assert Moment.model_validate({"lenient": "2026-01-31T09:30:00"}).lenient == datetime(
+        2026, 1, 31, 9, 30, tzinfo=UTC
+    )
 
 
 def test_a_datetime_that_leaves_the_calendar_is_refused() -> None:
@@ -131,7 +137,12 @@ async def test_models_come_back_as_models(face: Face) -> None:
     point = Point(x=1, label="ü", children=[Point(x=2)])
     await make(face, point=point, points=[point], free={"a": [1, None]}, maybe=Steps(names=["n"]))
     doc = await stored(face)
-    assert (doc.point, doc.points, doc.free, doc.maybe) == (point, [point], {"a": [1, None]}, Steps(names=["n"]))
+    assert (doc.point, doc.points, doc.free, doc.maybe) == (
+        point,
+        [point],
+        {"a": [1, None]},
+        Steps(names=["n"]),
+    )
 
 
 def change_attribute(doc: Doc) -> None:
@@ -253,5 +264,7 @@ async def test_null_is_sql_null_and_a_document_can_be_searched(face: Face) -> No
 async def test_a_document_that_no_longer_fits_its_type_loads_as_plain_json(face: Face) -> None:
     await make(face)
     async with face.transaction() as session:
-        await face.run(session, lambda s: s.connection().execute(text("""UPDATE doc SET point = '{"y": 1}'""")))
+        await face.run(
+            session, lambda s: s.connection().execute(text("""UPDATE doc SET point = '{"y": 1}'"""))
+        )
     assert (await stored(face)).point == {"y": 1}

@@ -109,22 +109,43 @@ def refusal(**values: Any) -> str:
     [
         ({"title": ""}, "Task refuses title: String should have at least 1 character (got str)"),
         ({"title": "x" * 21}, "Task refuses title: String should have at most 20 characters (got str)"),
-        ({"progress_percent": 101}, "Task refuses progress_percent: Input should be less than or equal to 100 (got int)"),
+        (
+            {"progress_percent": 101},
+            "Task refuses progress_percent: Input should be less than or equal to 100 (got int)",
+        ),
         ({"effort": 0}, "Task refuses effort: Input should be greater than 0 (got int)"),
-        ({"status": "done"}, "Task refuses status: Input should be 'pending', 'in_progress' or \"it's done\" (got str)"),
+        (
+            {"status": "done"},
+            "Task refuses status: Input should be 'pending', 'in_progress' or \"it's done\" (got str)",
+        ),
         ({"effort": float("inf")}, "Task refuses effort: Input should be a finite number (got float)"),
-        ({"project_id": 2**31}, "Task refuses project_id: Input should be less than or equal to 2147483647 (got int)"),
-        ({"checksum": 2**63}, "Task refuses checksum: Input should be less than or equal to 9223372036854775807 (got int)"),
+        (
+            {"project_id": 2**31},
+            "Task refuses project_id: Input should be less than or equal to 2147483647 (got int)",
+        ),
+        (
+            {"checksum": 2**63},
+            "Task refuses checksum: Input should be less than or equal to 9223372036854775807 (got int)",
+        ),
         ({"title": "a\x00"}, "Task refuses title: Input should not contain the NUL character (got str)"),
     ],
 )
-def test_constructing_a_table_with_a_bad_value_names_model_field_rule_and_type(values: dict[str, Any], text_: str) -> None:
+def test_constructing_a_table_with_a_bad_value_names_model_field_rule_and_type(
+    values: dict[str, Any], text_: str
+) -> None:
     assert refusal(**values) == text_
 
 
 def test_a_refusal_never_shows_the_value() -> None:
     with pytest.raises(InvalidValues) as refused:
-        Task(title="hunter2" * 9, project_id=1, status="hunter2", kind="hunter2", progress_percent="hunter2", due="hunter2")
+        Task(
+            title="hunter2" * 9,
+            project_id=1,
+            status="hunter2",
+            kind="hunter2",
+            progress_percent="hunter2",
+            due="hunter2",
+        )
     assert len(refused.value.problems) == 5
     assert "hunter2" not in f"{refused.value} {refused.value.__cause__}"
 
@@ -147,7 +168,11 @@ def test_a_problem_says_path_and_rule() -> None:
     with pytest.raises(InvalidValues) as refused:
         Task(title="a", project_id=1, progress_percent=-1)
     (problem,) = refused.value.problems
-    assert (problem.path, problem.rule, problem.pointer) == (("progress_percent",), "greater_than_equal", "/progress_percent")
+    assert (problem.path, problem.rule, problem.pointer) == (
+        ("progress_percent",),
+        "greater_than_equal",
+        "/progress_percent",
+    )
 
 
 def test_values_are_coerced_as_pydantic_does() -> None:
@@ -293,20 +318,34 @@ async def test_the_database_refuses_what_the_model_refuses(face: Face, column: s
         session.add(Project(id=1, name="p", tasks=[Task(title="a")]))
     with pytest.raises(Exception, match=f"{column}|longer than the column allows"):
         async with face.transaction() as session:
-            await face.run(session, lambda s: s.connection().execute(text(f"UPDATE task SET {column} = {value}")))
+            await face.run(
+                session, lambda s: s.connection().execute(text(f"UPDATE task SET {column} = {value}"))
+            )
 
 
 async def test_every_kind_of_value_comes_back_as_it_went_in(face: Face) -> None:
     await face.create_all(Local.metadata)
     due = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
     async with face.transaction() as session:
-        tasks = [Task(title="a", size=40, level=Level.HIGH, kind=Kind.AGENT, status="it's done", due=due, stars=3)]
+        tasks = [
+            Task(title="a", size=40, level=Level.HIGH, kind=Kind.AGENT, status="it's done", due=due, stars=3)
+        ]
         session.add(Project(name="p", tasks=tasks))
     async with face.transaction() as session:
         found = (await face.exec(session, select(Task))).one()
-        assert (found.size, found.level, found.kind, found.status) == (40, Level.HIGH, Kind.AGENT, "it's done")
+        assert (found.size, found.level, found.kind, found.status) == (
+            40,
+            Level.HIGH,
+            Kind.AGENT,
+            "it's done",
+        )
         assert (found.due, found.stars) == (due, 3)
-        for clause in (Task.kind == Kind.AGENT, Task.level == Level.HIGH, Task.size == 40, Task.kind == "ai agent"):
+        for clause in (
+            Task.kind == Kind.AGENT,
+            Task.level == Level.HIGH,
+            Task.size == 40,
+            Task.kind == "ai agent",
+        ):
             assert (await face.exec(session, select(Task.title).where(clause))).all() == ["a"]
 
 
@@ -328,7 +367,9 @@ async def test_an_unknown_stored_member_loads_as_it_is(face: Face) -> None:
     async with face.transaction() as session:
         await face.run(session, loosen)
         columns = [text("id").columns(), Task.__table__.c.kind, Task.__table__.c.level]  # type: ignore[attr-defined]
-        statement = text("SELECT kind, level FROM old ORDER BY id").columns(kind=columns[1].type, level=columns[2].type)
+        statement = text("SELECT kind, level FROM old ORDER BY id").columns(
+            kind=columns[1].type, level=columns[2].type
+        )
         rows = (await face.run(session, lambda s: s.connection().execute(statement))).all()
     assert [tuple(row) for row in rows] == [("robot", 9), (Kind.HUMAN, Level.LOW)]
 
@@ -336,7 +377,9 @@ async def test_an_unknown_stored_member_loads_as_it_is(face: Face) -> None:
 # Before a flush
 
 
-async def test_what_bypasses_assignment_is_refused_before_the_flush_and_nothing_is_written(face: Face) -> None:
+async def test_what_bypasses_assignment_is_refused_before_the_flush_and_nothing_is_written(
+    face: Face,
+) -> None:
     await face.create_all(Local.metadata)
     async with face.transaction() as session:
         session.add(Project(name="p", tasks=[Task(title="a")]))
@@ -414,7 +457,9 @@ async def test_dumping_an_expired_instance_names_what_is_missing(face: Face) -> 
         await face.flush(session)
         await face.run(session, lambda s: s.expire(page))
         for dump in (page.model_dump, page.model_dump_json):
-            with pytest.raises(NotLoaded, match=r"Page cannot be dumped without version, id, body: a commit, rollback"):
+            with pytest.raises(
+                NotLoaded, match=r"Page cannot be dumped without version, id, body: a commit, rollback"
+            ):
                 dump()
         assert repr(page) == "Page(version=<not loaded>, id=<not loaded>, body=<not loaded>)"
         await face.run(session, lambda s: s.refresh(page))
@@ -530,7 +575,9 @@ def test_an_unnamed_check_of_the_users_own_still_works() -> None:
 
 
 def test_a_type_without_a_column_is_refused_with_the_way_out() -> None:
-    with pytest.raises(ModelError, match=r"Bag.items is list\[int\], which has no column type.* write items: Json\[...\]"):
+    with pytest.raises(
+        ModelError, match=r"Bag.items is list\[int\], which has no column type.* write items: Json\[...\]"
+    ):
 
         class Bag(Local, table=True):
             id: int | None = Field(default=None, primary_key=True)

@@ -68,10 +68,19 @@ def test_classes_themselves_are_read() -> None:
     assert read_annotation(Other | None) == Written(Other, optional=True)
 
 
-@pytest.mark.parametrize("annotation", ["dict[str, Other]", Dict[str, "Other"], "A | B", "list[list[A]]", "list[", 3])
+@pytest.mark.parametrize(
+    "annotation", ["dict[str, Other]", Dict[str, "Other"], "A | B", "list[list[A]]", "list[", 3]
+)
 def test_what_is_no_relationship_is_refused_with_the_forms_to_write(annotation: Any) -> None:
-    with pytest.raises(ModelError, match=r'Task.other is not readable .* Write other: "Other", "Other \| None" or list\["Other"\]'):
-        type(Model)("Task", (local(),), {"__annotations__": {"other": annotation}, "other": Relationship(), "__module__": __name__})
+    with pytest.raises(
+        ModelError,
+        match=r'Task.other is not readable .* Write other: "Other", "Other \| None" or list\["Other"\]',
+    ):
+        type(Model)(
+            "Task",
+            (local(),),
+            {"__annotations__": {"other": annotation}, "other": Relationship(), "__module__": __name__},
+        )
 
 
 async def test_all_spellings_work_together(face: Face) -> None:
@@ -102,6 +111,7 @@ async def test_all_spellings_work_together(face: Face) -> None:
     async with face.transaction() as session:
         session.add(Owner(cats=[Cat(), Cat()], dogs=[Dog()], chip=Chip()))
     async with face.transaction() as session:
+
         def look(sync: Any) -> tuple[int, int, bool]:
             owner = sync.exec(select(Owner)).one()
             return len(owner.cats), len(owner.dogs), owner.chip.owner is owner
@@ -125,6 +135,7 @@ async def test_a_table_that_points_to_itself_needs_no_remote_side(face: Face) ->
     async with face.transaction() as session:
         session.add(Task(id=1, subtasks=[Task(id=2, subtasks=[Task(id=3)])]))
     async with face.transaction() as session:
+
         def look(sync: Any) -> Any:
             middle = sync.get(Task, 2)
             return middle.parent.id, [each.id for each in middle.subtasks]
@@ -204,7 +215,10 @@ def test_a_missing_key_is_refused_with_the_line_to_add() -> None:
     class Post(base, table=True):  # type: ignore[misc,valid-type]
         id: int | None = Field(default=None, primary_key=True)
 
-    with pytest.raises(ModelError, match=r'no foreign key leads from Post to User. Add to Post: user_id: int = Field\(foreign_key="user.id"\)'):
+    with pytest.raises(
+        ModelError,
+        match=r'no foreign key leads from Post to User. Add to Post: user_id: int = Field\(foreign_key="user.id"\)',
+    ):
         configure(base)
 
 
@@ -231,7 +245,9 @@ def test_two_ends_that_do_not_know_of_each_other_are_refused() -> None:
         user_id: int = Field(foreign_key="user.id")
         user: User = Relationship()
 
-    with pytest.raises(ModelError, match=r'Write back_populates="user" on User.posts and back_populates="posts" on Post.user'):
+    with pytest.raises(
+        ModelError, match=r'Write back_populates="user" on User.posts and back_populates="posts" on Post.user'
+    ):
         configure(base)
 
 
@@ -474,8 +490,11 @@ async def test_inheritance_in_one_table_and_joined(face: Face) -> None:
 
     await face.create_all(base.metadata)
     async with face.transaction() as session:
-        session.add(Manager(name="m", bonus=3, reports=[Engineer(name="e", language="py"), Employee(name="x")]))
+        session.add(
+            Manager(name="m", bonus=3, reports=[Engineer(name="e", language="py"), Employee(name="x")])
+        )
     async with face.transaction() as session:
+
         def look(sync: Any) -> Any:
             everyone = sync.exec(select(Employee).order_by(Employee.id)).all()
             return [(type(each).__name__, each.kind, each.boss and each.boss.name) for each in everyone]
@@ -523,7 +542,9 @@ def test_plain_sqlmodel_ends_are_understood() -> None:
         id: int | None = Field(default=None, primary_key=True)
         team_id: int | None = Field(default=None, foreign_key="team.id")
         rival_id: int | None = Field(default=None, foreign_key="team.id")
-        team: Team | None = Relationship(back_populates="heroes", sa_relationship_kwargs={"foreign_keys": "[Hero.team_id]"})
+        team: Team | None = Relationship(
+            back_populates="heroes", sa_relationship_kwargs={"foreign_keys": "[Hero.team_id]"}
+        )
 
     with pytest.raises(InvalidRequestError):  # SQLAlchemy cannot tell, and nothing helps a plain table
         configure_mappers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from math import inf
 from typing import Any
@@ -30,7 +31,17 @@ def loosened(
         return f"the values {_listed(further)}" if further else None
     if schema_values is not None:
         return None  # its members are checked against the table when they are written
-    return _beyond(bounds_of(schema_field), bounds_of(table_field))
+    whole = annotation is int
+    return _beyond(_whole(bounds_of(schema_field), whole), _whole(bounds_of(table_field), whole))
+
+
+def _whole(bounds: Bounds, is_whole: bool) -> Bounds:
+    """Write the strict bounds of whole numbers as inclusive ones, so that they compare."""
+    if not is_whole:
+        return bounds
+    lower = [each for each in (bounds.ge, None if bounds.gt is None else bounds.gt + 1) if each is not None]
+    upper = [each for each in (bounds.le, None if bounds.lt is None else bounds.lt - 1) if each is not None]
+    return replace(bounds, gt=None, lt=None, ge=max(lower, default=None), le=min(upper, default=None))
 
 
 def _listed(values: Any) -> str:

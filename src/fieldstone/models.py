@@ -23,6 +23,9 @@ from pydantic_core import CoreSchema
 from pydantic_core import PydanticUndefined as Undefined
 from sqlalchemy import ClauseElement
 from sqlalchemy import inspect as sa_inspect
+from sqlalchemy.ext.associationproxy import AssociationProxy
+from sqlalchemy.ext.hybrid import hybrid_method, hybrid_property
+from sqlalchemy.orm import MapperProperty
 from sqlalchemy.orm.attributes import set_attribute
 from sqlmodel import Field, Relationship, SQLModel
 from sqlmodel._compat import finish_init
@@ -45,7 +48,16 @@ adopt_naming(SQLModel.metadata)
 class Model(SQLModel, metaclass=ModelMeta):
     """Be the base of tables (`table=True`) and schemas alike."""
 
-    model_config = cast(Any, ConfigDict(extra="forbid", allow_inf_nan=False, hide_input_in_errors=True))
+    model_config = cast(
+        Any,
+        ConfigDict(
+            extra="forbid",
+            allow_inf_nan=False,
+            hide_input_in_errors=True,
+            # what SQLAlchemy maps without an annotation
+            ignored_types=(hybrid_property, hybrid_method, AssociationProxy, MapperProperty),
+        ),
+    )
 
     __is_partial__: ClassVar[bool] = False
 
