@@ -1,5 +1,9 @@
 """Partial schemas, and schemas against their tables (P1, P5, P6)."""
 
+# Values and calls that type checkers refuse are what is tested here.
+# mypy: disable-error-code="arg-type, call-arg, comparison-overlap, misc, no-any-return, unused-ignore"
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import warnings
@@ -113,7 +117,7 @@ def test_only_what_was_sent_is_there() -> None:
 def test_reading_what_was_not_sent_raises_and_getattr_takes_a_default() -> None:
     update = TaskUpdate.model_validate({"title": "x"})
     with pytest.raises(
-        NotSent, match='TaskUpdate.status was not sent. Test it with "status" in data.model_fields_set'
+        NotSent, match=r'TaskUpdate.status was not sent. Test it with "status" in data.model_fields_set'
     ):
         _ = update.status
     assert getattr(update, "status", "none") == "none"
@@ -186,9 +190,9 @@ def test_only_schemas_of_models_can_be_partial() -> None:
     class Plain(BaseModel):
         x: int
 
-    with pytest.raises(SchemaError, match="Plain cannot be partial: it is no Model"):
+    with pytest.raises(SchemaError, match=r"Plain cannot be partial: it is no Model"):
         partial(Plain)
-    with pytest.raises(SchemaError, match="User cannot be partial: it is a table"):
+    with pytest.raises(SchemaError, match=r"User cannot be partial: it is a table"):
         partial(User)
 
 
@@ -227,7 +231,8 @@ def schema(**fields: Any) -> type[BaseModel]:
     """Make a schema with the given annotations."""
     annotations = {name: each[0] if isinstance(each, tuple) else each for name, each in fields.items()}
     defaults = {name: each[1] for name, each in fields.items() if isinstance(each, tuple)}
-    return type(Local)("S", (Local,), {"__annotations__": annotations, "__module__": __name__, **defaults})
+    made: Any = type(Local)
+    return made("S", (Local,), {"__annotations__": annotations, "__module__": __name__, **defaults})
 
 
 @pytest.mark.parametrize(
@@ -263,7 +268,7 @@ def test_a_list_read_as_one_object_is_refused() -> None:
 
 
 def test_a_table_is_no_schema() -> None:
-    with pytest.raises(SchemaError, match="Task is a table and would show or accept every column"):
+    with pytest.raises(SchemaError, match=r"Task is a table and would show or accept every column"):
         check_read(Task, Task)
 
 
@@ -316,10 +321,10 @@ def test_a_write_may_be_stricter_than_the_table(made: type[BaseModel]) -> None:
 
 
 def test_a_create_must_bring_what_nothing_else_fills() -> None:
-    with pytest.raises(SchemaError, match="TaskUpdate lacks (owner_id|title), which Task"):
-        check_create(TaskUpdate.__base__, Task)  # type: ignore[arg-type]
+    with pytest.raises(SchemaError, match=r"TaskBase lacks owner_id, which Task.owner_id requires"):
+        check_create(TaskBase, Task)
     with pytest.raises(
-        SchemaError, match="S lacks hashed_password, which User.hashed_password requires and nothing fills"
+        SchemaError, match=r"S lacks hashed_password, which User.hashed_password requires and nothing fills"
     ):
         check_create(schema(id=(str, Field(max_length=30))), User)
 
@@ -345,13 +350,13 @@ def test_a_create_may_bring_related_rows_and_a_password() -> None:
 
 def test_an_update_cannot_replace_relationships() -> None:
     with pytest.raises(
-        SchemaError, match="S.owner is the relationship Task.owner: an update changes columns"
+        SchemaError, match=r"S.owner is the relationship Task.owner: an update changes columns"
     ):
         check_update(schema(owner=UserRead), Task)
 
 
 def test_what_is_no_table_is_refused() -> None:
-    with pytest.raises(SchemaError, match="TaskBase is no table. Name the class that has table=True"):
+    with pytest.raises(SchemaError, match=r"TaskBase is no table. Name the class that has table=True"):
         check_read(TaskRead, TaskBase)
 
 
@@ -367,7 +372,7 @@ def test_stored_values_are_what_was_sent() -> None:
 
 
 def test_unknown_keys_of_a_mapping_are_refused() -> None:
-    with pytest.raises(InvalidValues, match="Task refuses titel: is not a field of Task. Its fields are: "):
+    with pytest.raises(InvalidValues, match=r"Task refuses titel: is not a field of Task. Its fields are: "):
         stored_values({"titel": "x"}, Task)
 
 
@@ -379,6 +384,6 @@ def test_plain_sqlmodel_tables_are_compared_too() -> None:
         id: int | None = Field(default=None, primary_key=True)
         name: str = Field(max_length=5)
 
-    with pytest.raises(SchemaError, match="S.name allows what Hero.name refuses: more than 5 characters"):
+    with pytest.raises(SchemaError, match=r"S.name allows what Hero.name refuses: more than 5 characters"):
         check_create(schema(name=str), Hero)
     check_read(schema(id=int, name=str), Hero)
