@@ -14,9 +14,11 @@ import httpx2 as httpx
 from fastapi import FastAPI
 from sqlalchemy import Column, ForeignKey, Integer, MetaData
 from sqlalchemy.orm import registry
+from sqlmodel import select
 
 from fieldstone import Database, Field, Json, Model, Relationship, Resource, StoredAs, Timestamps, partial
 from fieldstone.fastapi import install, routes
+from tests.faces import Face
 
 METADATA = MetaData()
 
@@ -145,6 +147,12 @@ async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
+
+
+async def stored_teams(face: Face) -> list[str]:
+    """Read the names of the teams past the application."""
+    async with face.transaction() as session:
+        return [team.name for team in await face.exec(session, select(Team).order_by(Team.name))]
 
 
 def url_of(database: Database) -> str:

@@ -1,16 +1,14 @@
-"""One request is one transaction: stored before it is answered, or not at all."""
+"""One request is one session: who shares it, when it ends, and where there is none."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import httpx2 as httpx
-import psycopg
 import pytest
-from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, WebSocket
+from fastapi import BackgroundTasks, Depends, FastAPI, WebSocket
 from fastapi.testclient import TestClient
 from sqlalchemy import QueuePool, event
 from sqlmodel import select
@@ -28,8 +26,8 @@ from fieldstone.fastapi import (
 )
 from tests import serving
 from tests.conftest import FreshUrl
-from tests.faces import Face, face_name
-from tests.serving import Team, TeamCreate, TeamRead, application, client_of, url_of
+from tests.faces import Face
+from tests.serving import Team, TeamCreate, TeamRead, application, client_of, stored_teams
 
 BLUE = TeamCreate(name="Blue")
 
@@ -44,142 +42,6 @@ async def app(face: Face) -> FastAPI:
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(app) as client:
         yield client
-
-
-async def stored(face: Face) -> list[str]:
-    async with face.transaction() as session:
-        return [team.name for team in await face.exec(session, select(Team).order_by(Team.name))]
-
-
-# What fails at COMMIT
-
-
-async def test_a_post_whose_commit_fails_is_no_2xx_and_leaves_no_row(client: httpx.AsyncClient) -> None:
-    refused = await client.post("/jobs", json={"title": "Write", "checked_late_id": 99})
-    assert (refused.status_code, refused.headers["content-type"]) == (409, "application/problem+json")
-    assert (await client.get("/jobs")).json()["items"] == []
-    assert (await client.post("/jobs", json={"title": "Write"})).status_code == 201
-
-
-async def test_a_patch_whose_commit_fails_is_no_2xx_and_changes_nothing(client: httpx.AsyncClient) -> None:
-    before = (await client.post("/jobs", json={"title": "Write"})).json()
-    refused = await client.patch("/jobs/1", json={"title": "Rewrite", "checked_late_id": 99})
-    assert refused.status_code == 409
-    assert (await client.get("/jobs/1")).json() == before
-
-
-async def test_a_delete_whose_commit_fails_is_no_2xx_and_deletes_nothing(client: httpx.AsyncClient) -> None:
-    await client.post("/teams", json={"name": "Blue"})
-    await client.post("/jobs", json={"title": "Write", "checked_late_id": 1})
-    refused = await client.delete("/teams/1")
-    assert refused.status_code == 409
-    assert (await client.get("/teams/1")).status_code == 200
-
-
-@pytest.mark.parametrize("face", [(False, "postgresql"), (True, "postgresql")], indirect=True, ids=face_name)
-@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
-async def test_a_connection_lost_before_commit_is_no_2xx_and_stores_nothing(
-    face: Face, client: httpx.AsyncClient, method: str
-) -> None:
-    await client.post("/teams", json={"name": "Blue"})
-    before = await stored(face)
-    with connection_lost_at_commit(face):
-        path = "/teams" if method == "POST" else "/teams/1"
-        failed = await client.request(method, path, json=None if method == "DELETE" else {"name": "Red"})
-    assert (failed.status_code, failed.headers["content-type"]) == (503, "application/problem+json")
-    assert await stored(face) == before
-    assert (await client.post("/teams", json={"name": "Green"})).status_code == 201
-
-
-@contextlib.contextmanager
-def connection_lost_at_commit(face: Face) -> Iterator[None]:
-    """Kill the connection's server process when COMMIT is due."""
-    engine = face.database.async_engine.sync_engine if face.is_async else face.database.engine
-
-    def cut(connection: Any) -> None:
-        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-        with psycopg.connect(url_of(face.database), autocommit=True) as killer:
-            killer.execute("SELECT pg_terminate_backend(%s, 2000)", [pid])
-
-    event.listen(engine, "commit", cut)
-    try:
-        yield
-    finally:
-        event.remove(engine, "commit", cut)
-
-
-# What raises in the endpoint
-
-
-@pytest.mark.parametrize("error", [HTTPException(403, "no"), RuntimeError("no"), ValueError("no")])
-async def test_whatever_is_raised_after_a_write_undoes_it(
-    face: Face, app: FastAPI, client: httpx.AsyncClient, error: Exception
-) -> None:
-    @app.post("/sync")
-    def write_sync(session: WriteSession) -> None:
-        create(session, Team, BLUE)
-        raise error
-
-    @app.post("/async")
-    async def write_async(session: AsyncWriteSession) -> None:
-        await create(session, Team, BLUE)
-        raise error
-
-    failed = await client.post("/async" if face.is_async else "/sync")
-    assert failed.status_code == (403 if isinstance(error, HTTPException) else 500)
-    assert await stored(face) == []
-
-
-async def test_an_answer_that_does_not_fit_its_schema_undoes_the_write(
-    face: Face, app: FastAPI, client: httpx.AsyncClient
-) -> None:
-    @app.post("/sync", response_model=TeamRead)
-    def write_sync(session: WriteSession) -> Any:
-        create(session, Team, BLUE)
-        return {"name": 5}
-
-    @app.post("/async", response_model=TeamRead)
-    async def write_async(session: AsyncWriteSession) -> Any:
-        await create(session, Team, BLUE)
-        return {"name": 5}
-
-    assert (await client.post("/async" if face.is_async else "/sync")).status_code == 500
-    assert await stored(face) == []
-
-
-async def test_a_failed_flush_that_the_endpoint_hides_is_no_2xx(
-    face: Face, app: FastAPI, client: httpx.AsyncClient
-) -> None:
-    @app.post("/sync")
-    def write_sync(session: WriteSession) -> None:
-        create(session, Team, BLUE)
-        with contextlib.suppress(Exception):
-            create(session, Team, BLUE)
-
-    @app.post("/async")
-    async def write_async(session: AsyncWriteSession) -> None:
-        await create(session, Team, BLUE)
-        with contextlib.suppress(Exception):
-            await create(session, Team, BLUE)
-
-    assert (await client.post("/async" if face.is_async else "/sync")).status_code >= 400
-    assert await stored(face) == []
-
-
-async def test_the_row_is_stored_before_the_answer_begins(face: Face, app: FastAPI) -> None:
-    seen: list[list[str]] = []
-
-    async def watched(scope: Any, receive: Any, send: Any) -> None:
-        async def observe(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                seen.append(await stored(face))
-            await send(message)
-
-        await app(scope, receive, observe)
-
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(watched), base_url="http://test") as client:
-        assert (await client.post("/teams", json={"name": "Blue"})).status_code == 201
-    assert seen == [["Blue"]]
 
 
 # One session for one request
@@ -239,7 +101,7 @@ async def test_a_dependency_may_read_before_the_endpoint_writes(
         return [before, connections_in_use(face)]
 
     assert (await client.post("/async" if face.is_async else "/sync")).json() == [0, 1]
-    assert await stored(face) == ["Blue"]
+    assert await stored_teams(face) == ["Blue"]
     assert connections_in_use(face) == 0
 
 
@@ -284,7 +146,7 @@ async def test_twenty_writes_at_once_are_all_stored(face: Face, client: httpx.As
     answers = await asyncio.gather(*(client.post("/teams", json={"name": f"Team {n}"}) for n in range(20)))
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["id"] for answer in answers}) == 20
-    assert len(await stored(face)) == 20
+    assert len(await stored_teams(face)) == 20
 
 
 async def test_more_requests_than_threads_and_connections_are_all_answered(fresh_url: FreshUrl) -> None:
@@ -401,7 +263,7 @@ async def test_a_test_replaces_the_database_in_one_line(face: Face) -> None:
     app.dependency_overrides[database] = lambda: face.database
     async with client_of(app) as client:
         assert (await client.post("/teams", json={"name": "Blue"})).status_code == 201
-    assert await stored(face) == ["Blue"]
+    assert await stored_teams(face) == ["Blue"]
 
 
 async def test_a_database_that_cannot_be_reached_is_503(face: Face) -> None:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
@@ -83,23 +83,39 @@ class JsonValue:
         return core_schema.no_info_after_validator_function(storable, handler(source))
 
 
+# Pydantic writes no document of more than 255 levels, and the response that holds one adds some.
+DEEPEST_JSON = 200
+
+
 def storable(value: T) -> T:
-    """Refuse text and numbers, at any depth, that a JSON column cannot store."""
-    pending: list[Any] = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, str):
-            clean_text(item)
-        elif isinstance(item, float) and not math.isfinite(item):
-            raise PydanticCustomError("finite_number", "Input should be a finite number")
-        elif isinstance(item, BaseModel):
-            pending.extend(item.__dict__.values())
-            pending.extend((item.__pydantic_extra__ or {}).items())
-        elif isinstance(item, Mapping):
-            pending.extend(item.items())
-        elif isinstance(item, (list, tuple, set, frozenset)):
-            pending.extend(item)
-    return value
+    """Refuse text and numbers, at any depth, that a JSON column cannot store, and too great a depth."""
+    level: list[Any] = [value]
+    for _ in range(DEEPEST_JSON):
+        deeper: list[Any] = []
+        for item in level:
+            if isinstance(item, str):
+                clean_text(item)
+            elif isinstance(item, float) and not math.isfinite(item):
+                raise PydanticCustomError("finite_number", "Input should be a finite number")
+            else:
+                deeper.extend(_members(item))
+        if not deeper:
+            return value
+        level = deeper
+    raise PydanticCustomError(
+        "too_deep", "Input should be nested at most {deepest} levels deep", {"deepest": DEEPEST_JSON}
+    )
+
+
+def _members(item: Any) -> Iterator[Any]:
+    if isinstance(item, BaseModel):
+        yield from item.__dict__.values()
+        item = item.__pydantic_extra__ or {}
+    if isinstance(item, Mapping):
+        yield from item
+        yield from item.values()
+    elif isinstance(item, (list, tuple, set, frozenset)):
+        yield from item
 
 
 Json = Annotated[T, JsonValue()]
