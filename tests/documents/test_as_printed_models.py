@@ -51,7 +51,7 @@ class TaskUpdate(SQLModel):
 class User(PrintedModel, table=True):
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     email: str
-    hashed_password: str = "old"
+    hashed_password: str
 
 
 class UserAnswer(PrintedModel, table=True):
@@ -137,9 +137,21 @@ def test_a3_a_patched_password_disappears() -> None:
     class UserUpdate(SQLModel):
         password: str | None = None
 
-    user = User(email="ada@example.org")
+    user = User(email="ada@example.org", hashed_password="old")
     user.sqlmodel_update(UserUpdate(password="new").model_dump(exclude_unset=True))
     assert user.hashed_password == "old"
+
+
+def test_a3_a_user_made_from_its_create_schema_has_no_hash(plain: Plain) -> None:
+    class UserCreate(SQLModel):
+        email: str
+        password: str
+
+    user = User(**UserCreate(email="ada@example.org", password="secret").model_dump())
+    with plain.engine(METADATA) as engine, Session(engine) as session:
+        session.add(user)
+        with pytest.raises(IntegrityError, match=r"(?i)not.null"):
+            session.flush()
 
 
 def test_a5_a_uuid_as_text_fails_on_sqlite_and_works_on_postgresql(plain: Plain) -> None:
