@@ -11,6 +11,7 @@ import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, WebSocket
 from fastapi.testclient import TestClient
 from sqlalchemy import QueuePool, event
+from sqlalchemy.exc import InvalidRequestError
 from sqlmodel import select
 from starlette.websockets import WebSocketDisconnect
 
@@ -191,6 +192,26 @@ async def test_what_was_read_can_be_used_in_a_background_task(
 
     await client.post("/async" if face.is_async else "/sync")
     assert told == ["1 Blue"]
+
+
+async def test_a_session_used_after_the_answer_says_that_it_is_over(face: Face, app: FastAPI) -> None:
+    """It would begin a transaction that nobody ends."""
+
+    @app.post("/sync")
+    def read_later(session: ReadSession, later: BackgroundTasks) -> None:
+        later.add_task(lambda: count(session, select(Team)))
+
+    @app.post("/async")
+    async def read_later_async(session: AsyncReadSession, later: BackgroundTasks) -> None:
+        async def task() -> None:
+            await count(session, select(Team))
+
+        later.add_task(task)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        with pytest.raises(InvalidRequestError, match="permanently closed"):
+            await client.post("/async" if face.is_async else "/sync")
+    assert connections_in_use(face) == 0
 
 
 # Where there can be no session

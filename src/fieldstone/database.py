@@ -32,6 +32,8 @@ R = TypeVar("R")
 # Any number serves, as long as all who create tables agree on it.
 _CREATION_LOCK = 0x6669656C64
 
+_CLOSING_SECONDS = 5
+
 _READ_ONLY = {"postgresql": {"postgresql_readonly": True}, "sqlite": {sqlite.READ_ONLY: True}}
 
 
@@ -111,7 +113,7 @@ class Database:
         if read_only:
             engine = engine.execution_options(**_READ_ONLY[self.dialect])
         with explained():
-            session = Session(engine, expire_on_commit=False)
+            session = Session(engine, expire_on_commit=False, close_resets_only=False)
             try:
                 yield session
                 session.commit()
@@ -128,7 +130,7 @@ class Database:
         if read_only:
             engine = engine.execution_options(**_READ_ONLY[self.dialect])
         with explained():
-            session = AsyncSession(engine, expire_on_commit=False)
+            session = AsyncSession(engine, expire_on_commit=False, close_resets_only=False)
             try:
                 yield session
                 await session.commit()
@@ -191,7 +193,7 @@ class Database:
     async def aclose(self) -> None:
         """Close both faces; a memory database is gone after this."""
         if self._async_engine is not None:
-            await _to_the_end(self._async_engine.dispose())
+            await _to_the_end(_dispose(self._async_engine))
             self._async_engine = None
         self.close()
 
@@ -242,6 +244,15 @@ def _wait_or_raise(error: Exception, waits: Iterator[float], attempts: int) -> f
             "Make it shorter, let it lock its rows in one order, or allow more attempts."
         ) from error
     return wait
+
+
+async def _dispose(engine: AsyncEngine) -> None:
+    """Close an async engine's connections; one whose server is gone is dropped instead of waited for."""
+    try:
+        async with asyncio.timeout(_CLOSING_SECONDS):
+            await engine.dispose()
+    except TimeoutError:
+        await engine.dispose(close=False)
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
