@@ -47,6 +47,13 @@ async def test_the_urgent_come_first_and_those_without_a_date_last(
     assert titles(view, "pending") == ["high, tomorrow", "high, next week", "high, some day", "medium", "low"]
 
 
+async def test_of_the_completed_the_latest_comes_first(visitor: Visitor, database: Database) -> None:
+    for title in ("first", "second", "third"):
+        plant(database, Task, title=title, status="completed", priority="low" if title == "third" else "high")
+    view = await visitor.open("/")
+    assert titles(view, "completed") == ["third", "second", "first"]
+
+
 async def test_only_what_is_open_past_its_day_is_overdue(visitor: Visitor, database: Database) -> None:
     yesterday = today() - timedelta(1)
     late = plant(database, Task, title="late", due_date=yesterday)
@@ -64,9 +71,9 @@ async def test_a_card_counts_its_subtasks_and_names_its_people(visitor: Visitor,
     card = next(one for one in view.page.all("li", class_="card") if "checkout" in one.text)
     assert card.one(class_="subtasks").text == "3/5 subtasks completed"
     assert [face.text for face in card.all(class_="face")] == [
+        "MO Mira Okafor, human",
         "CC Claude Code, agent",
         "JL Jonas Lindqvist, human",
-        "MO Mira Okafor, human",
     ]
     assert card.one("progress").attributes["value"] == "60"
 

@@ -46,10 +46,15 @@ class Program:
             time.sleep(0.05)
         return found[1]
 
+    def stop(self) -> int:
+        """End it as Ctrl+C does."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(PATIENCE)
+
 
 @contextmanager
 def started(directory: Path, **environment: str) -> Iterator[Program]:
-    """Run the program in a directory of its own, and end it as Ctrl+C does."""
+    """Run the program in a directory of its own."""
     kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "HOST", "PORT")}
     with tempfile.NamedTemporaryFile() as output:
         process = subprocess.Popen(
@@ -61,8 +66,6 @@ def started(directory: Path, **environment: str) -> Iterator[Program]:
         )
         try:
             yield Program(process, Path(output.name))
-            process.send_signal(signal.SIGINT)
-            process.wait(PATIENCE)
         finally:
             process.kill()
             process.wait()
@@ -120,8 +123,9 @@ def test_two_processes_may_start_at_once_on_a_new_database(
 def test_it_serves_a_file_beside_it_unless_told_otherwise(tmp_path: Path) -> None:
     with started(tmp_path) as program:
         assert "Online shop" in opened(f"{program.address()}/projects")
+        assert program.stop() == 0
+        assert program.said.endswith("Press Ctrl+C to stop.\n\nStopped.\n")
     assert (tmp_path / "tasks.db").exists()
-    assert program.process.returncode in (0, -signal.SIGINT)
 
 
 def refused(directory: Path, **environment: str) -> str:

@@ -24,9 +24,9 @@ async def test_a_task_page_shows_what_is_known(visitor: Visitor, planted: Databa
     assert len(view.page.one("div", class_="prose").all("p")) == 2
     people = view.page.one("ul", class_="people").all("li")
     assert [person.one(class_="who").one("a").text for person in people] == [
+        "Mira Okafor",
         "Claude Code",
         "Jonas Lindqvist",
-        "Mira Okafor",
     ]
 
 

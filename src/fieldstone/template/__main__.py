@@ -34,6 +34,8 @@ def main() -> None:
             _serve(database, listening)
     except FieldstoneError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        _say("Stopped.")
 
 
 def _listen(host: str, port: str) -> socket.socket:

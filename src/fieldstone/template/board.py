@@ -104,8 +104,8 @@ def tallies(session: Session, project_id: int | None = None) -> Mapping[int | No
 
 
 def _cards(query: BoardQuery) -> Any:
-    """Select the same number of cards from every column in one statement, the most urgent first."""
-    place = func.row_number().over(partition_by=col(Task.status), order_by=_urgency()).label("place")
+    """Select the same number of cards from every column, in one statement."""
+    place = func.row_number().over(partition_by=col(Task.status), order_by=_order()).label("place")
     placed = select(Task.id, place).where(*_wanted(query)).subquery()
     return (
         select(Task)
@@ -137,6 +137,8 @@ def _wanted(query: BoardQuery) -> list[ColumnElement[bool]]:
     return wanted
 
 
-def _urgency() -> list[Any]:
+def _order() -> list[Any]:
+    """Put the most urgent first; of what is completed, the latest."""
+    completed = case((col(Task.status) == "completed", col(Task.updated_at)))
     rank = case({"high": 0, "medium": 1}, value=col(Task.priority), else_=2)
-    return [rank, col(Task.due_date).is_(None), col(Task.due_date), col(Task.id)]
+    return [completed.desc(), rank, col(Task.due_date).is_(None), col(Task.due_date), col(Task.id)]

@@ -51,7 +51,9 @@ class Task(TaskBase, Timestamps, table=True):
     project: Project | None = Relationship(back_populates="tasks")
     parent: Task | None = Relationship(back_populates="subtasks")
     subtasks: list[Task] = Relationship(back_populates="parent")
-    assignments: list[Assignment] = Relationship(back_populates="task")
+    assignments: list[Assignment] = Relationship(
+        back_populates="task", sa_relationship_kwargs={"order_by": "Assignment.assigned_at"}
+    )
 
 
 class WorkerBase(Model):
