@@ -78,6 +78,21 @@ async def test_statements_of_either_engine_are_counted_and_transactions_are_not(
     assert len(statements) == 2
 
 
+def test_counting_opens_no_face_of_a_database_and_counts_no_other_database(fresh_url: FreshUrl) -> None:
+    with (
+        Database(fresh_url("sqlite")) as one,
+        Database(fresh_url("sqlite")) as other,
+        count_statements(one) as statements,
+        count_statements(other.engine) as others,
+    ):
+        one.create_all(METADATA)
+        with other.transaction(read_only=True) as session:
+            session.connection().scalar(text("SELECT 1"))
+    assert others == ["SELECT 1"]
+    assert any("CREATE TABLE pebble" in statement for statement in statements)
+    assert "SELECT 1" not in statements
+
+
 def test_a_database_is_given_to_sync_tests_too(database: Database) -> None:
     with database.transaction() as session:
         assert session.connection().scalar(text("SELECT 1")) == 1

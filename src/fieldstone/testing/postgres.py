@@ -30,6 +30,14 @@ from fieldstone.testing import server
 
 VARIABLE = "FIELDSTONE_TEST_POSTGRES"
 
+INSTALLATIONS = (
+    ("/usr/lib/postgresql", "*/bin"),  # Debian, Ubuntu
+    ("/usr", "pgsql-*/bin"),  # Red Hat, Fedora
+    ("/opt/homebrew/opt", "postgresql*/bin"),
+    ("/usr/local/opt", "postgresql*/bin"),
+    ("/Applications/Postgres.app/Contents/Versions", "*/bin"),
+)
+
 
 class PostgresUnavailable(ConfigurationError):
     """Say why no PostgreSQL server could be had for the tests."""
@@ -104,13 +112,7 @@ def find_binaries() -> Path | None:
 def _candidates() -> Iterator[Path]:
     if on_path := shutil.which("postgres"):
         yield Path(on_path).resolve().parent
-    for root, pattern in (
-        ("/usr/lib/postgresql", "*/bin"),  # Debian, Ubuntu
-        ("/usr", "pgsql-*/bin"),  # Red Hat's packages from postgresql.org
-        ("/opt/homebrew/opt", "postgresql*/bin"),
-        ("/usr/local/opt", "postgresql*/bin"),
-        ("/Applications/Postgres.app/Contents/Versions", "*/bin"),
-    ):
+    for root, pattern in INSTALLATIONS:
         yield from sorted(Path(root).glob(pattern), key=_version, reverse=True)
     if config := shutil.which("pg_config"):
         told = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from fieldstone.errors import MissingExtra
-
-if TYPE_CHECKING:
-    from fieldstone.database import Database
+from fieldstone.database import Database
 
 _SETUP = {"BEGIN", "COMMIT", "PRAGMA", "RELEASE", "ROLLBACK", "SAVEPOINT", "SET"}
 
@@ -29,30 +26,22 @@ def count_statements(source: Database | Engine | AsyncEngine) -> Iterator[list[s
     """
     statements: list[str] = []
 
-    def collect(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.split(None, 1)[0].rstrip(";").upper() not in _SETUP:
+    def collect(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+        ours = any(connection.engine.pool is engine.pool for engine in _engines(source))
+        if ours and statement.split(None, 1)[0].rstrip(";").upper() not in _SETUP:
             statements.append(statement)
 
-    engines = _engines(source)
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", collect)
+    # On the class, because an engine of the Database may be made only within the block.
+    event.listen(Engine, "before_cursor_execute", collect)
     try:
         yield statements
     finally:
-        for engine in engines:
-            event.remove(engine, "before_cursor_execute", collect)
+        event.remove(Engine, "before_cursor_execute", collect)
 
 
-def _engines(source: Database | Engine | AsyncEngine) -> list[Engine]:
-    if isinstance(source, Engine):
-        return [source]
-    if isinstance(source, AsyncEngine):
-        return [source.sync_engine]
-    found = []
-    for face in ("engine", "async_engine"):
-        try:
-            engine = getattr(source, face)
-        except MissingExtra:
-            continue  # a face without its driver runs no statements
-        found.append(engine.sync_engine if isinstance(engine, AsyncEngine) else engine)
-    return list(dict.fromkeys(found))
+def _engines(source: Database | Engine | AsyncEngine) -> Iterator[Engine]:
+    """Yield the engines that exist: asking a Database for one would open that face of it."""
+    found = (source._engine, source._async_engine) if isinstance(source, Database) else (source,)
+    for engine in found:
+        if engine is not None:
+            yield engine.sync_engine if isinstance(engine, AsyncEngine) else engine

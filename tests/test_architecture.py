@@ -1,0 +1,275 @@
+"""The shape of the package, held to what docs/architecture.md says about it.
+
+A module imports what its row allows and nothing else, wherever in the file the import stands.
+Rows are in order: none may name a row below it, so the rooms cannot come to depend on each other
+in a circle.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import fieldstone
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "fieldstone"
+LONGEST = 400
+BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "core", "manager", "service", "misc"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one module, or one package with all its modules, may import, and which names it must not use."""
+
+    room: str
+    rooms: str = ""
+    libraries: str = ""
+    never: str = ""
+
+
+PYDANTIC = "pydantic pydantic_core annotated_types typing_extensions"
+MODELS = f"{PYDANTIC} sqlalchemy sqlmodel"
+NO_IO = "AsyncSession AsyncEngine Engine create_engine create_async_engine exec execute commit flush"
+NO_COMMIT = "AsyncEngine Engine create_engine create_async_engine commit begin"
+
+ROWS = (
+    Row("errors"),
+    Row("cache"),
+    Row("verbs", "errors", "sqlalchemy sqlmodel"),
+    # What a model declares, and what follows from it.
+    Row("annotations", "errors", MODELS, NO_IO),
+    Row("fields", "errors", MODELS, NO_IO),
+    Row("naming", "errors", MODELS, NO_IO),
+    Row("partials", "errors", PYDANTIC, NO_IO),
+    Row("columns", "errors fields", MODELS, NO_IO),
+    Row("constraints", "errors fields columns naming", MODELS, NO_IO),
+    Row("loosening", "errors columns", MODELS, NO_IO),
+    Row("relationships", "errors annotations", MODELS, NO_IO),
+    Row("validation", "errors fields columns", MODELS, NO_IO),
+    Row("flush", "errors fields columns validation", MODELS, "Engine create_engine exec commit"),
+    Row(
+        "mapping",
+        "errors annotations fields columns constraints naming relationships validation flush",
+        MODELS,
+        NO_IO,
+    ),
+    Row(
+        "models", "errors fields columns constraints naming partials validation flush mapping", MODELS, NO_IO
+    ),
+    Row("schemas", "errors fields columns loosening models partials validation", MODELS, NO_IO),
+    # From a URL to a transaction.
+    Row("tls", "errors"),
+    Row("libpq", "errors tls"),
+    Row("urls", "errors libpq tls", "sqlalchemy", NO_IO),
+    Row("settings", "errors urls", "pydantic pydantic_settings", NO_IO),
+    Row("failures", "errors", "sqlalchemy"),
+    Row("evidence", "errors failures", "sqlalchemy"),
+    Row("violations", "errors naming failures evidence", "sqlalchemy sqlmodel"),
+    Row("retry", "errors failures", "sqlalchemy"),
+    Row("sqlite", "errors failures urls", "sqlalchemy"),
+    Row("engines", "errors evidence failures retry settings sqlite urls", "sqlalchemy"),
+    Row("database", "errors engines retry settings sqlite urls violations", "sqlalchemy sqlmodel"),
+    # From a schema to rows, and back.
+    Row("keys", "errors cache", MODELS, NO_IO),
+    Row("twins", "errors cache", MODELS, NO_IO),
+    Row("plans", "errors cache keys schemas", MODELS, NO_IO),
+    Row("assembly", "errors cache keys plans", MODELS, NO_IO),
+    Row("pages", "errors keys", MODELS, NO_IO),
+    Row("reading", "errors verbs keys twins plans assembly pages violations", MODELS, NO_COMMIT),
+    Row("writing", "errors verbs keys schemas violations", MODELS, NO_COMMIT),
+    Row("resource", "errors keys plans pages schemas reading writing", MODELS, NO_IO),
+    # The edges, each with its own framework.
+    Row(
+        "fastapi",
+        "errors verbs violations database keys pages reading writing resource",
+        f"{MODELS} fastapi starlette anyio",
+    ),
+    Row("testing", "errors database", "sqlalchemy pytest"),
+    Row("template", "fieldstone fastapi", f"{MODELS} fastapi starlette jinja2 python_multipart rich uvicorn"),
+)
+TABLE = {row.room: row for row in ROWS}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name that a file takes from a module."""
+
+    line: int
+    module: str
+    name: str | None
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.module}" + (f" ({self.name})" if self.name else "")
+
+    @property
+    def library(self) -> str:
+        return self.module.partition(".")[0]
+
+    @property
+    def room(self) -> str:
+        """Name the room of Fieldstone that this takes from; `fieldstone` where it is the public face."""
+        parts = self.module.split(".")[1:]
+        if parts:
+            return parts[0]
+        return self.name if self.name in ROOM_NAMES and self.name is not None else "fieldstone"
+
+
+def room_of(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+ROOM_NAMES = {room_of(file) for file in FILES} - {"__init__"}
+
+
+def file_name(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+
+
+def imports(file: Path) -> Iterator[Import]:
+    for node in ast.walk(parsed(file)):
+        if isinstance(node, ast.Import):
+            yield from (Import(node.lineno, alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file_name(file)}:{node.lineno}: write the import from fieldstone on"
+            yield from (Import(node.lineno, node.module or "", alias.name) for alias in node.names)
+
+
+def test_every_room_has_a_row_and_every_row_a_room() -> None:
+    assert set(TABLE) == ROOM_NAMES
+
+
+def test_rows_name_only_rows_above_them() -> None:
+    above = {"fieldstone"}
+    for row in ROWS:
+        assert set(row.rooms.split()) <= above, row.room
+        above.add(row.room)
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if room_of(f) != "__init__"], ids=file_name)
+def test_a_module_imports_what_its_row_allows(file: Path) -> None:
+    room = room_of(file)
+    row = TABLE[room]
+    allowed = {room, *row.rooms.split()}
+    libraries = set(row.libraries.split())
+    refused = [
+        str(one)
+        for one in imports(file)
+        if (
+            one.room not in allowed
+            if one.library == "fieldstone"
+            else one.library not in libraries and one.library not in sys.stdlib_module_names
+        )
+    ]
+    assert not refused, f"The row of {room} does not allow: {refused}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=file_name)
+def test_a_module_uses_no_name_that_its_row_forbids(file: Path) -> None:
+    row = TABLE.get(room_of(file), Row(""))
+    forbidden = set(row.never.split())
+    used = [
+        f"line {node.lineno}: {name}"
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.Name | ast.Attribute)
+        for name in [node.id if isinstance(node, ast.Name) else node.attr]
+        if name in forbidden
+    ]
+    assert not used
+
+
+@pytest.mark.parametrize("file", FILES, ids=file_name)
+def test_no_module_takes_a_private_name_of_another(file: Path) -> None:
+    taken = [str(one) for one in imports(file) if one.library == "fieldstone" and private(one)]
+    assert not taken
+
+
+def private(one: Import) -> bool:
+    return any(
+        part.startswith("_") for part in (*one.module.split("."), one.name or "") if part != "__version__"
+    )
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if room_of(f) == "template"], ids=file_name)
+def test_the_template_takes_public_names_only(file: Path) -> None:
+    for one in imports(file):
+        if one.library == "fieldstone" and one.room != "template":
+            public = importlib.import_module(one.module).__all__
+            assert one.name in public, f"{one} is not public"
+
+
+@pytest.mark.parametrize("module", ["fieldstone", "fieldstone.fastapi", "fieldstone.testing"])
+def test_public_names_are_sorted_and_taken_from_the_rooms(module: str) -> None:
+    imported = importlib.import_module(module)
+    offered = {one.name for one in imports(Path(str(imported.__file__))) if one.library == "fieldstone"}
+    assert imported.__all__ == sorted(imported.__all__)
+    assert set(imported.__all__) <= offered
+
+
+def test_the_face_of_the_package_holds_public_names_and_nothing_else() -> None:
+    face = PACKAGE / "__init__.py"
+    assert {one.name for one in imports(face)} == set(fieldstone.__all__)
+    allowed = (ast.Expr, ast.ImportFrom, ast.Assign)
+    assert all(isinstance(statement, allowed) for statement in parsed(face).body)
+
+
+SOURCES = [*FILES, *sorted((ROOT / "tests").rglob("*.py"))]
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=file_name)
+def test_a_file_is_short_well_named_and_says_what_it_is_for(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGEST, f"{file_name(file)} passes {LONGEST} lines: split it"
+    assert not BANNED_NAMES & set(file.relative_to(ROOT).with_suffix("").parts)
+    assert not text.strip() or ast.get_docstring(parsed(file)), "open with a docstring: what for, and why so"
+
+
+def test_the_page_about_the_architecture_names_every_room() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.split("| room |")[1].split("\n\n")[0]
+    first_column = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
+    assert {name for cell in first_column for name in re.findall(r"`(\w+)`", cell)} == ROOM_NAMES
+
+
+# Spelled apart, so that this file passes its own test.
+FOREIGN = re.compile(
+    "|".join(
+        [
+            r"(?<![\w.~$}>/])/(?:wo" + r"rk|ro" + r"ot|Us" + r"ers|ho" + r"me)/[\w.]",
+            r"py" + r"pi\.org",
+            r"pythonho" + r"sted\.org",
+            r"npm" + r"js\.(?:org|com)",
+            r"--(?:extra-)?index" + r"-url",
+        ]
+    )
+)
+TRACKED = [
+    file
+    for pattern in ("*", "src/**/*", "tests/**/*", "docs/**/*", "requirements/*", "tools/*", ".ci/*")
+    for file in sorted(ROOT.glob(pattern))
+    if file.is_file()
+    and not {"__pycache__", ".hypothesis"} & set(file.parts)
+    and file.suffix not in {".db", ".png", ".ico", ".woff2"}
+]
+
+
+def test_no_file_names_a_machine_or_a_registry() -> None:
+    found = [
+        f"{file_name(file)}:{number}: {line.strip()[:100]}"
+        for file in TRACKED
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+        if FOREIGN.search(line)
+    ]
+    assert not found
