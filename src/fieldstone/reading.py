@@ -170,9 +170,7 @@ def _follow(session: Session, parents: Parents) -> None:
 def _rows(
     session: Session, statement: Statement, parameters: dict[str, Any] | None = None
 ) -> Result[*tuple[Any, ...]]:
-    return SQLAlchemySession.execute(
-        session, statement, parameters
-    )  # exec() gives one column only
+    return SQLAlchemySession.execute(session, statement, parameters)  # exec() gives one column only
 
 
 def _model_of(statement: Statement) -> Any:
