@@ -124,9 +124,13 @@ def test_a_coroutine_runs_and_a_warning_fails(tmp_path: Path, pytestconfig: pyte
     (tmp_path / "conftest.py").write_text(
         "import pytest\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
     )
-    command = [sys.executable, "-m", "pytest", "-c", pytestconfig.inipath, "-p", "no:cacheprovider", page]
+    options = [f"--config-file={pytestconfig.inipath}", f"--rootdir={tmp_path}", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, f"--rootdir={tmp_path}"], capture_output=True, text=True, check=False, cwd=tmp_path
+        [sys.executable, "-m", "pytest", *options, page],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
     )
     assert "1 failed, 1 passed" in done.stdout, done.stdout
     assert "a warning is an error" in done.stdout

@@ -25,7 +25,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TypedDict
 
 ROLE = "fieldstone"
 START_SECONDS = 30.0
@@ -45,6 +45,14 @@ SETTINGS = {
     "unix_socket_directories": "",
     "wal_level": "minimal",
 }
+
+
+class Identity(TypedDict, total=False):
+    """Who runs the server, as arguments of Popen; empty where that is the caller."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
 
 
 class StartError(Exception):
@@ -111,8 +119,8 @@ def start(directory: Path, binaries: Path) -> tuple[subprocess.Popen[bytes], str
     raise AssertionError("unreachable")
 
 
-def unprivileged(directory: Path) -> dict[str, Any]:
-    """Return who runs the server, as arguments of Popen: PostgreSQL refuses to run as root."""
+def unprivileged(directory: Path) -> Identity:
+    """Return who runs the server: not root, as which PostgreSQL refuses to run."""
     if os.geteuid() != 0:
         return {}
     for name in ("postgres", "nobody"):
@@ -125,7 +133,7 @@ def unprivileged(directory: Path) -> dict[str, Any]:
     raise StartError("PostgreSQL refuses to run as root, and there is no user 'postgres' or 'nobody'.")
 
 
-def readable(binaries: Path, directory: Path, identity: dict[str, Any]) -> Path:
+def readable(binaries: Path, directory: Path, identity: Identity) -> Path:
     """Return the binaries, copied next to the data if that user cannot reach them.
 
     A virtual environment below /root is such a place. Binaries find their libraries and
@@ -147,12 +155,12 @@ def readable(binaries: Path, directory: Path, identity: dict[str, Any]) -> Path:
     return copy / binaries.name
 
 
-def make_cluster(directory: Path, binaries: Path, password: str, identity: dict[str, Any]) -> Path:
+def make_cluster(directory: Path, binaries: Path, password: str, identity: Identity) -> Path:
     home = directory / "cluster"
     home.mkdir(mode=0o700)
     secret = home / "password"
     secret.write_text(password)
-    if identity:
+    if "user" in identity and "group" in identity:
         for path in (home, secret):
             os.chown(path, identity["user"], identity["group"])
     data = home / "data"
@@ -163,7 +171,7 @@ def make_cluster(directory: Path, binaries: Path, password: str, identity: dict[
 
 
 def serve(
-    directory: Path, binaries: Path, data: Path, port: int, identity: dict[str, Any]
+    directory: Path, binaries: Path, data: Path, port: int, identity: Identity
 ) -> subprocess.Popen[bytes]:
     """Start the server and wait until it accepts connections."""
     settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(port)}.items()]
@@ -216,7 +224,7 @@ def free_port() -> int:
         return port
 
 
-def run(command: list[str | Path], identity: dict[str, Any]) -> None:
+def run(command: list[str | Path], identity: Identity) -> None:
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
