@@ -245,6 +245,13 @@ async def test_b5_two_workers_that_start_at_once_do_not_both_start(plain: Plain)
     assert not all(await asyncio.gather(*(start() for _ in range(6))))
 
 
+async def test_b17_a_missing_row_is_none_and_fails_on_the_next_line(plain: Plain) -> None:
+    async with plain.async_engine(METADATA) as engine, AsyncSession(engine) as session:
+        user: Any = await session.get(User, 999)
+        with pytest.raises(AttributeError, match="NoneType"):
+            _ = user.email
+
+
 async def test_b19_a_sync_session_does_not_open_asynchronously(plain: Plain) -> None:
     async with plain.async_engine(METADATA) as engine:
         session: Any = Session(engine)  # type: ignore[arg-type]  # as printed

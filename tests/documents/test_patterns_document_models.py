@@ -13,13 +13,16 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import registry
 from sqlmodel import select
 
 from fieldstone import (
     Conflict,
+    Field,
     InvalidValues,
     Model,
     NotFound,
+    NotLoaded,
     PlanError,
     Resource,
     SchemaError,
@@ -176,6 +179,14 @@ async def test_a4_p22_what_the_server_makes_is_there_without_a_refresh(stored: F
     assert user.created_at <= user.updated_at
 
 
+async def test_a4_p22_what_a_rollback_expired_is_not_dumped_as_nothing(stored: Face) -> None:
+    async with stored.transaction() as session:
+        user = await stored.run(session, lambda sync: sync.exec(select(User).where(User.email == ADA)).one())
+        await stored.rollback(session)
+        with pytest.raises(NotLoaded, match=r"User cannot be dumped without .*email.*refresh"):
+            user.model_dump()
+
+
 # A5 UUID
 
 
@@ -227,6 +238,19 @@ async def test_a6_p9_an_optional_field_is_null_until_it_is_set(stored: Face) -> 
 def test_a6_p4_a_required_field_is_missed_at_once() -> None:
     with pytest.raises(InvalidValues, match=r"Assessment refuses title: Field required"):
         Assessment(user_id=uuid4())  # type: ignore[call-arg]  # the mistake under test
+
+
+def test_a6_p4_an_optional_field_without_default_must_be_given() -> None:
+    class Apart(Model, registry=registry()):
+        pass
+
+    class Strict(Apart, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        description: str | None
+
+    with pytest.raises(InvalidValues, match="description: Field required"):
+        Strict()  # type: ignore[call-arg]  # the mistake under test
+    assert Strict(description=None).description is None
 
 
 # A7 Relationships
