@@ -17,6 +17,7 @@ from sqlalchemy import text
 from fieldstone import (
     CommitOutcomeUnknown,
     Database,
+    DataError,
     MultipleFound,
     ReadOnlyTransaction,
     StaleVersion,
@@ -322,18 +323,38 @@ async def test_a_status_nobody_registered_is_passed_on(database: Database) -> No
         assert (await client.get("/")).json()["status"] == 499
 
 
-async def test_a_handler_that_the_application_has_stays(database: Database) -> None:
-    app = FastAPI()
-
-    @app.exception_handler(StaleVersion)
-    async def mine(request: Any, error: Exception) -> Any:
+@pytest.mark.parametrize("handled", [StaleVersion, DataError])
+async def test_a_handler_that_the_application_adds_before_or_after_wins(
+    database: Database, handled: type[Exception]
+) -> None:
+    async def mine(request: Any, error: Exception) -> PlainTextResponse:
         return PlainTextResponse("mine", status_code=418)
 
+    before, after = FastAPI(), FastAPI()
+    before.add_exception_handler(handled, mine)
+    for app in (before, after):
+        install(app, database)
+        app.get("/")(stale)
+    after.add_exception_handler(handled, mine)
+    for app in (before, after):
+        async with client_of(app) as client:
+            assert (await client.get("/")).status_code == 418
+
+
+async def stale() -> None:
+    raise StaleVersion("Job")
+
+
+async def test_a_handler_for_500_stays(database: Database) -> None:
+    async def mine(request: Any, error: Exception) -> PlainTextResponse:
+        return PlainTextResponse("mine", status_code=500)
+
+    app = FastAPI(exception_handlers={500: mine})
     install(app, database)
 
     @app.get("/")
     async def fail() -> None:
-        raise StaleVersion("Job")
+        raise RuntimeError
 
     async with client_of(app) as client:
-        assert (await client.get("/")).status_code == 418
+        assert (await client.get("/")).text == "mine"

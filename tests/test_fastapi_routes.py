@@ -131,6 +131,24 @@ async def test_an_unknown_parameter_is_answered_with_those_that_are_known(client
     assert refused.json()["errors"][0]["message"] == "Unknown parameter. Known are: size, offset, total"
 
 
+def by_language(language: str = "en") -> None:
+    """Stand for a dependency with a parameter of its own."""
+
+
+async def test_a_parameter_of_a_dependency_is_known_to_a_list(face: Face) -> None:
+    await face.create_all(serving.METADATA)
+    app = FastAPI()
+    install(app, face.database)
+    app.include_router(routes(serving.teams, sync=not face.is_async), dependencies=[Depends(by_language)])
+    async with client_of(app) as client:
+        assert (await client.get("/teams?language=fr&size=1")).status_code == 200
+        refused = await client.get("/teams?langauge=fr")
+    assert (
+        refused.json()["errors"][0]["message"]
+        == "Unknown parameter. Known are: size, offset, total, language"
+    )
+
+
 async def test_a_text_key_works_percent_encoded_or_not(client: httpx.AsyncClient) -> None:
     agent = {"id": "@claude-code/été", "name": "Claude"}
     created = await client.post("/agents", json={**agent, "id": "@claude-code", "password": "long enough"})

@@ -45,9 +45,13 @@ _log = logging.getLogger(__name__)
 
 
 def handlers() -> dict[type[Exception], Callable[..., Any]]:
-    """Give the handler of every kind of error that an application answers."""
+    """Give the handler of every kind of error that an application answers.
+
+    They stand on the broadest classes, since the narrower one wins: an application's own handler
+    for DataError or NotFound does.
+    """
     return {
-        **dict.fromkeys(KINDS, _answer_known),
+        errors.FieldstoneError: _answer_fieldstone_error,
         RequestValidationError: _answer_invalid_request,
         HTTPException: _answer_http_exception,
         DBAPIError: _answer_database_error,
@@ -56,8 +60,10 @@ def handlers() -> dict[type[Exception], Callable[..., Any]]:
     }
 
 
-async def _answer_known(connection: HTTPConnection, error: Exception) -> Response | None:
-    kind = next(KINDS[cls] for cls in type(error).__mro__ if cls in KINDS)
+async def _answer_fieldstone_error(connection: HTTPConnection, error: Exception) -> Response | None:
+    kind = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), None)
+    if kind is None:
+        raise error
     if kind.status >= 500:
         method = connection.scope.get("method", "WEBSOCKET")
         _log.error("%s %s: %s", method, connection.url.path, error, exc_info=error)
@@ -84,9 +90,10 @@ async def _answer_http_exception(connection: HTTPConnection, error: HTTPExceptio
 
 async def _answer_database_error(connection: HTTPConnection, error: Exception) -> Response | None:
     explained = explain(error)
-    if explained is None or type(explained) not in KINDS:
+    if explained is None:
         raise error
-    return await _answer_known(connection, explained.with_traceback(error.__traceback__))
+    explained.__cause__ = error
+    return await _answer_fieldstone_error(connection, explained)
 
 
 async def _answer_unknown(request: Request, error: Exception) -> Response:

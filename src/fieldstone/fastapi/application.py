@@ -40,7 +40,8 @@ def install(app: FastAPI, database: Database) -> None:
         )
     app.state.database = database
     for error, handler in handlers().items():
-        if app.exception_handlers.get(error) in (None, *_OF_FASTAPI):
+        own = app.exception_handlers.get(error) or (error is Exception and app.exception_handlers.get(500))
+        if not own or own in _OF_FASTAPI:
             app.add_exception_handler(error, handler)
     _close_at_shutdown(app, database)
     _describe_problems(app)

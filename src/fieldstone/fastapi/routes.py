@@ -23,7 +23,7 @@ from sqlalchemy import inspect as sa_inspect
 from sqlmodel import Session
 
 from fieldstone.errors import DesignError
-from fieldstone.fastapi.listing import listing_of
+from fieldstone.fastapi.listing import listing_of, refuse_unknown
 from fieldstone.fastapi.problems import problem_responses
 from fieldstone.fastapi.sessions import AsyncReadSession, AsyncWriteSession, ReadSession, WriteSession
 from fieldstone.keys import key_names
@@ -77,6 +77,7 @@ class _Call:
 @verb
 def _list(session: Session, resource: AnyResource, call: _Call) -> Any:
     query = call.sent
+    refuse_unknown(query, call.request.app, _operation_id(resource, _OPERATIONS["list"]))
     return page(
         session, resource.select(), resource.read, size=query.size, offset=query.offset, total=query.total
     )
@@ -177,17 +178,21 @@ def _chosen(resource: AnyResource, only: Operations | None, exclude: Operations)
 
 def _add(router: APIRouter, resource: AnyResource, operation: _Operation, *, sync: bool) -> None:
     keys = _key_parameters(resource) if operation.on_row else []
-    noun = resource.name if operation.of_many else resource.subject
+    operation_id = _operation_id(resource, operation)
     router.add_api_route(
         "".join(f"/{{{key.name}}}" for key in keys),
         _endpoint(resource, operation, keys, sync=sync),
         methods=[operation.method],
         status_code=operation.status,
-        operation_id=f"{operation.name}_{noun}",
-        name=f"{operation.name}_{noun}",
-        summary=f"{operation.name} {noun}".replace("_", " ").capitalize(),
+        operation_id=operation_id,
+        name=operation_id,
+        summary=operation_id.replace("_", " ").capitalize(),
         responses=problem_responses(*operation.problems),
     )
+
+
+def _operation_id(resource: AnyResource, operation: _Operation) -> str:
+    return f"{operation.name}_{resource.name if operation.of_many else resource.subject}"
 
 
 def _endpoint(
