@@ -21,7 +21,7 @@ from sqlalchemy.orm import InstanceState, InstrumentedAttribute, Session
 from sqlalchemy.orm.attributes import flag_dirty, flag_modified, instance_state
 
 from fieldstone.columns import JsonOf
-from fieldstone.validation import checked, deferrable, validate_whole
+from fieldstone.validation import checked, twins_of, validate_whole
 
 _ACCEPTED = "fieldstone accepted"  # keys of InstanceState.info
 _STORED = "fieldstone stored"
@@ -81,7 +81,7 @@ def _to_validate(state: InstanceState[Any], instance: Any) -> Iterator[str]:
             continue
         value = instance.__dict__[name]
         is_known = name in accepted and accepted[name] is value and name not in _json_fields[model]
-        is_left_out = value is None and (field.default is None or name in deferrable(model))
+        is_left_out = value is None and (field.default is None or name in twins_of(model).deferred)
         if not (is_known or is_left_out or isinstance(value, ClauseElement)):
             yield name
 

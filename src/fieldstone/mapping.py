@@ -166,12 +166,10 @@ def _inherit_columns(model: Any, parent: Any) -> None:
 
 
 def _set_version_column(model: Any, parent: Any) -> None:
-    from fieldstone.models import Versioned
-
     arguments = model.__dict__.get("__mapper_args__", {})
-    if parent is None and issubclass(model, Versioned) and isinstance(arguments, dict):
-        column = model.__dict__["version"]
-        type.__setattr__(model, "__mapper_args__", {"version_id_col": column, **arguments})
+    counter = getattr(model, "__version_field__", None)
+    if parent is None and counter is not None and isinstance(arguments, dict):
+        type.__setattr__(model, "__mapper_args__", {"version_id_col": model.__dict__[counter], **arguments})
 
 
 def _add_checks(model: Any, parent: Any) -> None:

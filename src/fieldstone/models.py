@@ -278,4 +278,6 @@ class UUIDKey(Model):
 class Versioned(Model):
     """Add a version that counts up with every update, so that a stale write is refused."""
 
+    __version_field__: ClassVar[str] = "version"
+
     version: int = Field(default=1)

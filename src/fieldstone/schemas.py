@@ -101,9 +101,8 @@ def _check_create(schema: type[BaseModel], model: type[SQLModel], filled: frozen
             _check_create(element, relationship.mapper.class_, _keys_there(relationship))
         else:
             _check_written(schema, model, name, field)
-    for name in (
-        _needed(model) - filled - {_stored_name(name, field) for name, field in _fields(schema).items()}
-    ):
+    brought = {_stored_name(name, field) for name, field in _fields(schema).items()}
+    for name in sorted(_needed(model) - filled - brought):
         raise SchemaError(
             f"{schema.__name__} lacks {name}, which {model.__name__}.{name} requires and nothing fills. "
             f"Add {name} to {schema.__name__}, or give {model.__name__}.{name} a default."

@@ -84,6 +84,8 @@ class Twins:
     """Validates fields alone; `validate_assignment({}, name, value)` does a single one."""
     whole: SchemaValidator | None
     """Runs the model's after-validators on an instance."""
+    deferred: frozenset[str]
+    """The required foreign keys that a relationship may fill."""
 
 
 _twins: WeakKeyDictionary[type[BaseModel], Twins] = WeakKeyDictionary()
@@ -127,11 +129,12 @@ def _make_twins(model: type[BaseModel]) -> Twins:
             inner = {"type": "definitions", "schema": inner, "definitions": definitions}
         return SchemaValidator(inner, config)
 
-    deferred = deferrable(model)
+    deferred = _deferrable(model)
     return Twins(
         construction=validator(_with_fields(node["schema"], deferred, keep_before=True)),
         fields=validator(_with_fields(node["schema"], deferred, keep_before=False)),
         whole=validator(_around({"type": "any"}, around)) if around else None,
+        deferred=deferred,
     )
 
 
@@ -154,8 +157,7 @@ def _around(inner: Any, nodes: list[Any]) -> Any:
     return inner
 
 
-def deferrable(model: type[BaseModel]) -> frozenset[str]:
-    """Name the required foreign keys of a table: a relationship may fill them before the flush."""
+def _deferrable(model: type[BaseModel]) -> frozenset[str]:
     if not model.model_config.get("table"):
         return frozenset()
     return frozenset(
