@@ -109,6 +109,7 @@ def test_values_are_coerced_as_pydantic_does() -> None:
     task = Task(title="a", project_id="7", kind="ai agent", due="2026-01-01T01:00:00+02:00")
     assert (task.project_id, task.kind) == (7, Kind.AGENT)
     assert task.due == datetime(2025, 12, 31, 23, tzinfo=UTC)
+    assert task.due is not None
     assert task.due.tzinfo is UTC
 
 

@@ -184,8 +184,9 @@ class End:
             if there.target is self.model and self._is_mirrored_by(there):
                 raise ModelError(
                     f"{self._label} and {there._label} are two ends of one relationship that do not know "
-                    f"of each other: a change on one would not show on the other. Write "
-                    f'back_populates="{name}" on {self._label} and back_populates="{self.name}" on {there._label}.'
+                    "of each other: a change on one would not show on the other. "
+                    f'Write back_populates="{name}" on {self._label} '
+                    f'and back_populates="{self.name}" on {there._label}.'
                 )
 
     def _is_mirrored_by(self, there: End) -> bool:
