@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from fieldstone import Database
 from fieldstone.errors import FieldstoneError
@@ -21,7 +22,9 @@ from tests.faces import Face
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
-pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="PgBouncer is not installed: apt-get install pgbouncer")
+pytestmark = pytest.mark.skipif(
+    PGBOUNCER is None, reason="PgBouncer is not installed: apt-get install pgbouncer"
+)
 
 
 @pytest.fixture
@@ -32,7 +35,8 @@ def pooled_url(fresh_url: Callable[[str], str], tmp_path: Path) -> Iterator[str]
         port = listener.getsockname()[1]
     (tmp_path / "users.txt").write_text(f'"{server.username}" "{server.password}"\n')
     (tmp_path / "bouncer.ini").write_text(
-        f"[databases]\n* = host={server.host} port={server.port} user={server.username} password={server.password}\n"
+        f"[databases]\n* = host={server.host} port={server.port} "
+        f"user={server.username} password={server.password}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
         f"auth_type = plain\nauth_file = {tmp_path}/users.txt\npool_mode = transaction\n"
         "default_pool_size = 2\nserver_round_robin = 1\n"
@@ -45,7 +49,9 @@ def pooled_url(fresh_url: Callable[[str], str], tmp_path: Path) -> Iterator[str]
     else:
         account = []
     log = (tmp_path / "log.txt").open("wb")
-    process = subprocess.Popen([str(PGBOUNCER), *account, str(tmp_path / "bouncer.ini")], stdout=log, stderr=log)
+    process = subprocess.Popen(
+        [str(PGBOUNCER), *account, str(tmp_path / "bouncer.ini")], stdout=log, stderr=log
+    )
     try:
         wait_for(port, process, tmp_path / "log.txt")
         yield f"postgresql://{server.username}:{server.password}@127.0.0.1:{port}/{server.database}"
@@ -68,6 +74,11 @@ def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"PgBouncer did not start: {log.read_text()}")
 
 
+def next_number(session: Session, number: int) -> object:
+    question = text("SELECT CAST(:number AS int) + 1")
+    return session.connection().execute(question, {"number": number}).scalar_one()
+
+
 async def ask_often(url: str, is_async: bool) -> None:
     """Run the same statements in many transactions on several connections."""
     async with Database(url) as database:
@@ -76,16 +87,14 @@ async def ask_often(url: str, is_async: bool) -> None:
         async def work(start: int) -> None:
             for number in range(start, start + 20):
                 async with face.transaction() as session:
-                    found = await face.run(
-                        session,
-                        lambda s, n=number: s.connection().execute(text("SELECT CAST(:n AS int) + 1"), {"n": n}),
-                    )
-                    assert found.scalar_one() == number + 1
+                    assert await face.run(session, next_number, number) == number + 1
 
         if is_async:
             await asyncio.gather(*(work(start) for start in range(0, 400, 100)))
         else:
-            await asyncio.gather(*(asyncio.to_thread(asyncio.run, work(start)) for start in range(0, 400, 100)))
+            await asyncio.gather(
+                *(asyncio.to_thread(asyncio.run, work(start)) for start in range(0, 400, 100))
+            )
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])

@@ -92,7 +92,9 @@ async def test_every_connection_is_set_up(tmp_path: Path, is_async: bool) -> Non
     async with Database(f"sqlite:///{tmp_path}/setup.db") as database:
 
         def read(session: Session) -> dict[str, object]:
-            return {name: session.connection().execute(text(f"PRAGMA {name}")).scalar_one() for name in wanted}
+            return {
+                name: session.connection().execute(text(f"PRAGMA {name}")).scalar_one() for name in wanted
+            }
 
         if is_async:
             async with database.async_transaction() as session:
@@ -126,9 +128,11 @@ def test_second_writer_waits_its_time_and_is_told_why(tmp_path: Path) -> None:
         with database.transaction() as session:
             increment(session)
             session.flush()
-            with pytest.raises(Unavailable, match=r"stayed locked for 0.1 s: another transaction is writing"):
-                with other.transaction() as second:
-                    increment(second)
+            waited = pytest.raises(
+                Unavailable, match=r"stayed locked for 0.1 s: another transaction is writing"
+            )
+            with waited, other.transaction() as second:
+                increment(second)
         with other.transaction() as second:
             increment(second)
         assert stored(database) == 2
@@ -136,9 +140,9 @@ def test_second_writer_waits_its_time_and_is_told_why(tmp_path: Path) -> None:
 
 def test_connection_that_was_read_only_writes_again(tmp_path: Path) -> None:
     with new_counter(f"sqlite:///{tmp_path}/again.db") as database:
-        with pytest.raises(ReadOnlyTransaction, match="declared read-only"):
-            with database.transaction(read_only=True) as session:
-                increment(session)
+        refused = pytest.raises(ReadOnlyTransaction, match="declared read-only")
+        with refused, database.transaction(read_only=True) as session:
+            increment(session)
         with database.transaction() as session:
             increment(session)
         assert stored(database) == 1
@@ -149,20 +153,18 @@ def test_file_that_the_url_opens_read_only_can_be_read(tmp_path: Path) -> None:
         pass
     with Database(f"sqlite:///file:{tmp_path}/fixed.db?mode=ro&uri=true") as database:
         assert stored(database) == 0
-        with pytest.raises(ReadOnlyTransaction):
-            with database.transaction() as session:
-                increment(session)
+        with pytest.raises(ReadOnlyTransaction), database.transaction() as session:
+            increment(session)
 
 
 def test_savepoint_takes_back_only_its_own_work(tmp_path: Path) -> None:
     with new_counter(f"sqlite:///{tmp_path}/savepoint.db") as database:
         with database.transaction() as session:
             increment(session)
-            with pytest.raises(RuntimeError):
-                with session.begin_nested():
-                    increment(session)
-                    session.flush()
-                    raise RuntimeError
+            with pytest.raises(RuntimeError), session.begin_nested():
+                increment(session)
+                session.flush()
+                raise RuntimeError
         assert stored(database) == 1
 
 

@@ -38,11 +38,15 @@ def _give_certificate(connection: psycopg.Connection[tuple[object, ...]]) -> Non
     for name in ("server.crt", "server.key"):
         lines = (CERTIFICATES / name).read_text().strip()
         write = f"umask 077; cat > {row[0]}/{name}"
-        connection.execute(f"COPY (SELECT unnest(string_to_array('{lines}', E'\\n'))) TO PROGRAM '{write}'".encode())
+        connection.execute(
+            f"COPY (SELECT unnest(string_to_array('{lines}', E'\\n'))) TO PROGRAM '{write}'".encode()
+        )
     connection.execute("ALTER SYSTEM SET ssl = on")
     connection.execute("SELECT pg_reload_conf()")
     for _ in range(100):
-        if connection.execute("SELECT setting = 'on' FROM pg_settings WHERE name = 'ssl'").fetchone() == (True,):
+        if connection.execute("SELECT setting = 'on' FROM pg_settings WHERE name = 'ssl'").fetchone() == (
+            True,
+        ):
             return
         time.sleep(0.05)
     pytest.fail("The server did not take up the certificate.")

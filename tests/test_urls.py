@@ -196,7 +196,12 @@ def test_every_known_parameter_is_one_that_libpq_knows() -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["require_auth=scram-sha-256", "hostaddr=127.0.0.1", "gssencmode=require", "ssl_max_protocol_version=TLSv1.2"],
+    [
+        "require_auth=scram-sha-256",
+        "hostaddr=127.0.0.1",
+        "gssencmode=require",
+        "ssl_max_protocol_version=TLSv1.2",
+    ],
 )
 def test_what_asyncpg_cannot_keep_is_refused_naming_the_way_out(query: str) -> None:
     with pytest.raises(UrlError, match=r"postgresql\+psycopg://"):
@@ -264,10 +269,17 @@ async def test_drivers_accept_all_that_they_are_given(postgres_url: str) -> None
     )
     separator = "&" if "?" in postgres_url else "?"
     url = parse(f"{postgres_url}{separator}{query}")
-    parts = {"user": url.username, "password": url.password, "host": url.host, "port": url.port}
+    parts: dict[str, Any] = {
+        "user": url.username,
+        "password": url.password,
+        "host": url.host,
+        "port": url.port,
+    }
     question = "SELECT current_setting('application_name') || ' ' || current_setting('statement_timeout')"
 
-    with psycopg.connect(dbname=url.database, **parts, **url.arguments(asynchronous=False).connect_args) as sync:
+    with psycopg.connect(
+        dbname=url.database, **parts, **url.arguments(asynchronous=False).connect_args
+    ) as sync:
         answer = sync.execute(question).fetchone()
         assert answer == ("url_test 4321ms",)
 

@@ -80,7 +80,8 @@ async def ready(face: Face) -> Face:
 
 async def attempt(face: Face, work: Work) -> None:
     async with face.transaction() as session:
-        await face.run(session, lambda s: (work(s), s.flush()))
+        await face.run(session, work)
+        await face.flush(session)
 
 
 def adding(*rows: SQLModel) -> Work:
@@ -126,7 +127,7 @@ async def test_primary_key_is_a_unique_key_too(ready: Face) -> None:
 async def test_missing_target_names_the_key_that_points_to_it(ready: Face, field: str) -> None:
     """SQLite itself does not say which of the three keys is broken."""
     with pytest.raises(Conflict, match=rf"Part refuses {field}: it points to") as refusal:
-        await attempt(ready, adding(Part(**{field: 999})))
+        await attempt(ready, adding(Part(**dict[str, Any]({field: 999}))))
     assert refusal.value.kind == "foreign_key"
     assert refusal.value.fields == (field,)
     assert refusal.value.other == ("Part" if field == "parent_id" else "Owner")
@@ -153,7 +154,9 @@ async def test_row_that_others_point_to_names_them(ready: Face) -> None:
         session.flush()
         session.delete(owner)
 
-    with pytest.raises(Conflict, match="Owner cannot be deleted or re-keyed: Part still points to it") as refusal:
+    with pytest.raises(
+        Conflict, match="Owner cannot be deleted or re-keyed: Part still points to it"
+    ) as refusal:
         await attempt(ready, work)
     assert (refusal.value.kind, refusal.value.subject, refusal.value.other) == ("referenced", "Owner", "Part")
 
@@ -161,7 +164,14 @@ async def test_row_that_others_point_to_names_them(ready: Face) -> None:
 async def test_many_rows_at_once_claim_no_key_that_is_not_known(ready: Face) -> None:
     def work(session: AnySession) -> None:
         rows = [
-            {"code_column": str(number), "batch": 0, "size": 0, "owner_id": None, "maker_id": 999, "parent_id": None}
+            {
+                "code_column": str(number),
+                "batch": 0,
+                "size": 0,
+                "owner_id": None,
+                "maker_id": 999,
+                "parent_id": None,
+            }
             for number in range(2)
         ]
         session.connection().execute(Part.__table__.insert(), rows)  # type: ignore[attr-defined]  # made by SQLModel's metaclass
@@ -177,7 +187,9 @@ async def test_many_rows_at_once_claim_no_key_that_is_not_known(ready: Face) -> 
 
 
 async def test_check_names_its_fields(ready: Face) -> None:
-    with pytest.raises(InvalidValues, match="Part refuses batch: must satisfy the rule .*batch_is_positive") as refusal:
+    with pytest.raises(
+        InvalidValues, match=r"Part refuses batch: must satisfy the rule .*batch_is_positive"
+    ) as refusal:
         await attempt(ready, adding(Part(batch=-1)))
     assert [(one.path, one.rule) for one in refusal.value.problems] == [(("batch",), "check")]
 
@@ -243,7 +255,9 @@ async def test_row_changed_by_another_is_stale(ready: Face) -> None:
 
 async def test_error_of_the_program_stays_what_it_is(ready: Face) -> None:
     with pytest.raises(DBAPIError) as error:
-        await attempt(ready, lambda session: session.connection().execute(text("SELECT * FROM no_such_table")))
+        await attempt(
+            ready, lambda session: session.connection().execute(text("SELECT * FROM no_such_table"))
+        )
     assert explain(error.value) is None
 
 
@@ -255,20 +269,18 @@ async def test_parameters_stay_out_of_the_cause(ready: Face) -> None:
 
 
 def test_error_of_the_callers_own_code_passes_untouched() -> None:
-    with pytest.raises(OverflowError):
-        with explained():
-            float(10**400)
-    with pytest.raises(UnicodeEncodeError):
-        with explained():
-            "\ud800".encode()
+    with pytest.raises(OverflowError), explained():
+        float(10**400)
+    with pytest.raises(UnicodeEncodeError), explained():
+        "\ud800".encode()
 
 
 def test_engine_made_elsewhere_is_explained_without_claims() -> None:
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         connection.execute(text("PRAGMA foreign_keys = ON"))
-        for model in (Owner, Part):
-            model.__table__.create(connection)  # type: ignore[attr-defined]  # made by SQLModel's metaclass
+        for model in MODELS:
+            model.__table__.create(connection)
     with Session(engine) as session, pytest.raises(InvalidValues, match="outside the range"), explained():
         session.add(Part(size=2**80))
         session.flush()
