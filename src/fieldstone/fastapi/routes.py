@@ -211,6 +211,7 @@ def _endpoint(
         return await body(values["_session"], resource, call_of(values))
 
     shell: Any = endpoint if sync else async_endpoint
+    shell.__name__ = _operation_id(resource, operation)
     shell.__signature__ = inspect.Signature(
         [*keys, *_other_parameters(resource, operation, sync=sync)],
         return_annotation=operation.returns(resource),

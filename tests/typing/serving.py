@@ -1,0 +1,82 @@
+"""Endpoints by hand, and routes that are made."""
+
+from typing import Annotated, assert_type
+
+from fastapi import APIRouter, Depends, FastAPI
+from sqlmodel import Session, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from fieldstone import Database, Field, Model, Page, Resource, create, get, page, partial, patch
+from fieldstone.fastapi import (
+    AsyncReadSession,
+    AsyncWriteSession,
+    CurrentDatabase,
+    ReadSession,
+    WriteSession,
+    database,
+    install,
+    problem_responses,
+    routes,
+)
+
+
+class NoteBase(Model):
+    text: str = Field(max_length=200)
+
+
+class Note(NoteBase, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+
+
+class NoteCreate(NoteBase): ...
+
+
+@partial
+class NoteUpdate(NoteBase): ...
+
+
+class NoteRead(NoteBase):
+    id: int
+
+
+notes = Resource(Note, read=NoteRead, create=NoteCreate, update=NoteUpdate)
+db = Database("sqlite://")
+app = FastAPI()
+install(app, db)
+assert_type(routes(notes, exclude=("patch",)), APIRouter)
+app.include_router(routes(notes, only=["list", "get"], sync=True, tags=["notes"]))
+routes(notes, exclude=("remove",))  # error: mypy[arg-type] pyright[reportArgumentType]
+app.dependency_overrides[database] = lambda: db
+
+
+@app.get("/notes/{id}", responses=problem_responses(404))
+def read_note(id: int, session: ReadSession) -> NoteRead:  # noqa: A002
+    assert_type(session, Session)
+    return get(session, Note, id, NoteRead)
+
+
+@app.patch("/notes/{id}")
+async def patch_note(id: int, data: NoteUpdate, session: AsyncWriteSession) -> NoteRead:  # noqa: A002
+    assert_type(session, AsyncSession)
+    patch(session, Note, id, data)  # error: mypy[unused-coroutine] pyright[reportUnusedCoroutine]
+    return await get(session, Note, id, NoteRead)
+
+
+def author(session: ReadSession) -> str:
+    return "@ada"
+
+
+@app.post("/notes")
+def add_note(data: NoteCreate, by: Annotated[str, Depends(author)], session: WriteSession) -> NoteRead:
+    note = create(session, Note, data)
+    return get(session, Note, note.id, NoteRead)
+
+
+@app.get("/notes")
+async def list_notes(session: AsyncReadSession) -> Page[NoteRead]:
+    return await page(session, select(Note), NoteRead)
+
+
+@app.get("/dialect")
+async def dialect(current: CurrentDatabase) -> str:
+    return current.dialect
