@@ -33,7 +33,7 @@ QUIET = [
     "--hide-scrollbars",
 ]
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-PAGES = {"board": "/", "task": "/tasks/1", "form": "/tasks/new", "missing": "/tasks/4711"}
+PAGES = {"board": "/", "task": "/tasks/1", "form": "/new/task", "missing": "/tasks/4711"}
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="NOT seen in a browser: no Chromium was found")
 

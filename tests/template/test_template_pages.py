@@ -13,12 +13,12 @@ PAGES = [
     "/",
     "/?status=pending",
     "/tasks/1",
-    "/tasks/new",
+    "/new/task",
     "/tasks/1/edit",
     "/tasks/1/delete",
     "/projects",
     "/projects/shop",
-    "/projects/new",
+    "/new/project",
     "/workers",
     "/nothing",
 ]
@@ -89,7 +89,7 @@ async def test_the_list_of_projects_takes_two_statements(visitor: Visitor, plant
 
 
 async def test_a_new_project_is_stored_and_shown_without_tasks(visitor: Visitor, planted: Database) -> None:
-    made = await visitor.send(await visitor.open("/projects/new"), name="Bees", slug="bees", color="amber")
+    made = await visitor.send(await visitor.open("/new/project"), name="Bees", slug="bees", color="amber")
     assert made.address == "/projects/bees"
     assert made.page.one("li", class_="empty").text == "No tasks yet."
     assert (await visitor.open("/projects")).page.all("li", class_="tone-amber")[0].one("h2").text == "Bees"
@@ -106,7 +106,7 @@ async def test_a_new_project_is_stored_and_shown_without_tasks(visitor: Visitor,
 async def test_a_refused_project_says_so_at_its_field(
     visitor: Visitor, planted: Database, slug: str, problem: str
 ) -> None:
-    again = await visitor.send(await visitor.open("/projects/new"), name="Second", slug=slug)
+    again = await visitor.send(await visitor.open("/new/project"), name="Second", slug=slug)
     assert again.status == 422
     assert again.problem("slug") == problem
     assert again.form("").fields()["name"] == "Second"

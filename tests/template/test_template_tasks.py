@@ -46,7 +46,7 @@ async def test_a_task_page_takes_four_statements(visitor: Visitor, planted: Data
 
 
 async def test_a_new_task_is_stored_and_shown(visitor: Visitor, planted: Database) -> None:
-    view = await visitor.open("/tasks/new?project_id=2")
+    view = await visitor.open("/new/task?project_id=2")
     assert view.form("").fields()["project_id"] == "2"
     made = await visitor.send(
         view, title="  Water the ferns ", description="One.\r\n\r\nTwo.", due_date="2031-05-01"
@@ -64,7 +64,7 @@ async def test_a_new_task_is_stored_and_shown(visitor: Visitor, planted: Databas
 async def test_a_refused_form_keeps_what_was_typed_and_says_what_is_wrong(
     visitor: Visitor, planted: Database
 ) -> None:
-    view = await visitor.open("/tasks/new")
+    view = await visitor.open("/new/task")
     again = await visitor.send(
         view,
         title=" ",
@@ -92,7 +92,7 @@ async def test_a_refused_form_keeps_what_was_typed_and_says_what_is_wrong(
 
 
 async def test_a_project_that_is_gone_is_said_at_its_field(visitor: Visitor, planted: Database) -> None:
-    view = await visitor.open("/tasks/new")
+    view = await visitor.open("/new/task")
     again = await visitor.send(view, title="For a project of yesterday", project_id="4711")
     assert again.status == 422
     assert again.problem("project_id") == "This does not exist any more."

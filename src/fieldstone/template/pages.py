@@ -52,12 +52,12 @@ async def board(
     )
 
 
-@pages.get("/tasks/new")
+@pages.get("/new/task")
 async def new_task(request: Request, session: AsyncReadSession, project_id: int | None = None) -> Response:
     return await _task_form(request, session, Form.blank(TaskCreate, project_id=project_id), "New task")
 
 
-@pages.post("/tasks/new")
+@pages.post("/new/task")
 async def create_task(request: Request, session: AsyncWriteSession) -> Response:
     form = await Form.sent(request, TaskCreate)
     task = await form.save(session, lambda data: create(session, Task, data))
@@ -138,12 +138,12 @@ async def list_projects(request: Request, session: AsyncReadSession) -> Response
     return html.page(request, "projects.html", projects=projects, tallies=await tallies(session))
 
 
-@pages.get("/projects/new")
+@pages.get("/new/project")
 async def new_project(request: Request) -> Response:
     return html.page(request, "project_form.html", form=Form.blank(ProjectCreate))
 
 
-@pages.post("/projects/new")
+@pages.post("/new/project")
 async def create_project(request: Request, session: AsyncWriteSession) -> Response:
     form = await Form.sent(request, ProjectCreate)
     project = await form.save(session, lambda data: create(session, Project, data))
@@ -156,12 +156,13 @@ async def create_project(request: Request, session: AsyncWriteSession) -> Respon
 async def show_project(request: Request, slug: str, session: AsyncReadSession, offset: int = 0) -> Response:
     project = await one(session, select(Project).where(Project.slug == slug), ProjectRead)
     tasks = select(Task).where(Task.project_id == project.id, col(Task.parent_id).is_(None))
+    open_first = tasks.order_by(col(Task.status) == "completed", col(Task.due_date))
     return html.page(
         request,
         "project.html",
         project=project,
         tally=(await tallies(session, project.id))[project.id],
-        tasks=await page(session, tasks.order_by(col(Task.due_date)), TaskCard, size=50, offset=offset),
+        tasks=await page(session, open_first, TaskCard, size=50, offset=offset),
     )
 
 
