@@ -29,7 +29,7 @@ check:
 
 bench:
 	@sh tools/environment.sh dev
-	@if [ -d benchmarks ]; then $(PY) -m benchmarks; else echo "There are no benchmarks yet."; fi
+	@$(PY) -m benchmarks.reading $(ARGS)
 
 docs:
 	@sh tools/environment.sh dev

@@ -179,7 +179,7 @@ def test_needs_a_server(postgres_url):
 def run_page(directory: Path, environment: dict[str, str]) -> str:
     (directory / "test_page.py").write_text(PAGE)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", "-n", "2", directory],
+        [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", "-n", "1", directory],
         capture_output=True,
         text=True,
         check=False,
