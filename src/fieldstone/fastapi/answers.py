@@ -47,11 +47,12 @@ _log = logging.getLogger(__name__)
 def handlers() -> dict[type[Exception], Callable[..., Any]]:
     """Give the handler of every kind of error that an application answers.
 
-    They stand on the broadest classes, since the narrower one wins: an application's own handler
-    for DataError or NotFound does.
+    They stand on broad classes, since the narrower one wins: an application's own handler for
+    NotFound does. What is wrong with the program, such as a ConfigurationError, has none.
     """
     return {
-        errors.FieldstoneError: _answer_fieldstone_error,
+        errors.DataError: _answer_fieldstone_error,
+        errors.TransactionError: _answer_fieldstone_error,
         RequestValidationError: _answer_invalid_request,
         HTTPException: _answer_http_exception,
         DBAPIError: _answer_database_error,
