@@ -9,7 +9,6 @@ from tests.faces import Face
 
 
 class Account(SQLModel, table=True):
-    __tablename__ = "database_account"
     id: int | None = Field(default=None, primary_key=True)
     balance: int = 0
 
@@ -17,9 +16,8 @@ class Account(SQLModel, table=True):
 class Transfer(SQLModel, table=True):
     """Its foreign key is checked at COMMIT only, so that a commit can be made to fail."""
 
-    __tablename__ = "database_transfer"
     __table_args__ = (
-        ForeignKeyConstraint(["account_id"], ["database_account.id"], deferrable=True, initially="DEFERRED"),
+        ForeignKeyConstraint(["account_id"], ["account.id"], deferrable=True, initially="DEFERRED"),
     )
     id: int | None = Field(default=None, primary_key=True)
     account_id: int

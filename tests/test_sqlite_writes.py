@@ -17,7 +17,6 @@ from fieldstone.errors import ReadOnlyTransaction, Unavailable
 
 
 class Counter(SQLModel, table=True):
-    __tablename__ = "write_counter"
     id: int | None = Field(default=None, primary_key=True)
     value: int = 0
 

@@ -31,7 +31,6 @@ SECRET = "s3cret-value"
 
 
 class Owner(SQLModel, table=True):
-    __tablename__ = "violations_owner"
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(default="", unique=True)
 
@@ -39,7 +38,6 @@ class Owner(SQLModel, table=True):
 class Part(SQLModel, table=True):
     """Its attribute `code` has another name in the database, as have real ones."""
 
-    __tablename__ = "violations_part"
     __table_args__ = (
         UniqueConstraint("code_column", "batch"),
         Index("ix_part_serial", "serial", unique=True),
@@ -50,13 +48,12 @@ class Part(SQLModel, table=True):
     batch: int = 0
     serial: str | None = None
     size: int = Field(default=0, sa_column=Column("size", Integer, nullable=False))
-    owner_id: int | None = Field(default=None, foreign_key="violations_owner.id")
-    maker_id: int | None = Field(default=None, foreign_key="violations_owner.id")
-    parent_id: int | None = Field(default=None, foreign_key="violations_part.id")
+    owner_id: int | None = Field(default=None, foreign_key="owner.id")
+    maker_id: int | None = Field(default=None, foreign_key="owner.id")
+    parent_id: int | None = Field(default=None, foreign_key="part.id")
 
 
 class Counted(SQLModel, table=True):
-    __tablename__ = "violations_counted"
     id: int | None = Field(default=None, primary_key=True)
     version: int = 1
     note: str = ""
@@ -198,7 +195,7 @@ async def test_null_names_its_field(ready: Face) -> None:
     def work(session: AnySession) -> None:
         session.add(Part())
         session.flush()
-        session.connection().execute(text("UPDATE violations_part SET code_column = NULL"))
+        session.connection().execute(text("UPDATE part SET code_column = NULL"))
 
     with pytest.raises(InvalidValues, match="Part refuses code: must not be null") as refusal:
         await attempt(ready, work)
@@ -246,7 +243,7 @@ async def test_row_changed_by_another_is_stale(ready: Face) -> None:
     def work(session: AnySession) -> None:
         session.add(row := Counted())
         session.flush()
-        session.connection().execute(text("UPDATE violations_counted SET version = 7"))
+        session.connection().execute(text("UPDATE counted SET version = 7"))
         row.note = "mine"
 
     with pytest.raises(StaleVersion, match="Counted was changed by someone else"):
