@@ -69,12 +69,12 @@ def task_application(engine: AsyncEngine) -> FastAPI:
     """Serve tasks in the documents' way: the handler holds the session, commits and refreshes."""
     app = FastAPI()
 
-    async def get_session() -> AsyncIterator[AsyncSession]:
+    async def own_session() -> AsyncIterator[AsyncSession]:
         async with AsyncSession(engine) as session:
             yield session
 
     @app.post("/tasks", status_code=201, response_model=TaskRead)
-    async def create_task(data: TaskCreate, session: AsyncSession = Depends(get_session)) -> Any:
+    async def add_task(data: TaskCreate, session: AsyncSession = Depends(own_session)) -> Any:
         task = Task.model_validate(data)
         session.add(task)
         await session.commit()
@@ -82,20 +82,20 @@ def task_application(engine: AsyncEngine) -> FastAPI:
         return task
 
     @app.get("/tasks", response_model=list[TaskRead])
-    async def list_tasks(
-        offset: int = 0, limit: int = 100, session: AsyncSession = Depends(get_session)
+    async def read_tasks(
+        offset: int = 0, limit: int = 100, session: AsyncSession = Depends(own_session)
     ) -> Any:
         return (await session.exec(select(Task).limit(limit))).all()
 
     @app.get("/tasks/{task_id}", response_model=TaskRead)
-    async def get_task(task_id: int, session: AsyncSession = Depends(get_session)) -> Any:
+    async def read_task(task_id: int, session: AsyncSession = Depends(own_session)) -> Any:
         if (task := await session.get(Task, task_id)) is None:
             raise HTTPException(404)
         return task
 
     @app.patch("/tasks/{task_id}", response_model=TaskRead)
-    async def update_task(
-        task_id: int, data: TaskUpdate, session: AsyncSession = Depends(get_session)
+    async def change_task(
+        task_id: int, data: TaskUpdate, session: AsyncSession = Depends(own_session)
     ) -> Any:
         task = await session.get_one(Task, task_id)
         task.sqlmodel_update(data.model_dump(exclude_unset=True))
@@ -103,7 +103,7 @@ def task_application(engine: AsyncEngine) -> FastAPI:
         await session.refresh(task)
         return task
 
-    app.state.get_session = get_session
+    app.state.own_session = own_session
     return app
 
 
@@ -170,7 +170,7 @@ async def test_b13_a_sync_session_does_not_serve_the_async_application(plain: Pl
         app = task_application(engine)
         sync_engine = create_engine(plain.url)
         with Session(sync_engine) as session:
-            app.dependency_overrides[app.state.get_session] = lambda: session
+            app.dependency_overrides[app.state.own_session] = lambda: session
             async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as http:
                 with pytest.raises(TypeError, match="await"):
                     await http.post("/tasks", json={"title": "one"})

@@ -272,12 +272,12 @@ async def test_b20_a_forgotten_await_deletes_nothing(plain: Plain) -> None:
 
 
 def test_b15_a_service_that_commits_keeps_what_its_caller_takes_back(plain: Plain) -> None:
-    def log_action(session: Session) -> None:
+    def record_action(session: Session) -> None:
         session.add(Team(name="log"))
         session.commit()
 
     with plain.engine(METADATA) as engine, Session(engine) as session:
         session.add(User())
-        log_action(session)
+        record_action(session)
         session.rollback()
         assert len(session.exec(select(User)).all()) == 1

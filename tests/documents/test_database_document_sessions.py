@@ -121,7 +121,7 @@ async def test_b11_p25_a_join_filters_and_the_schema_loads(forty: Face) -> None:
 
 
 @verb
-def log_action(session: Session, *, task_id: int, actor: WorkerRead) -> None:
+def record_action(session: Session, *, task_id: int, actor: WorkerRead) -> None:
     """Write who did it, in the transaction of whoever calls."""
     create(session, AuditLog, {"task_id": task_id, "actor_id": actor.id, "actor_type": actor.type})
 
@@ -132,7 +132,7 @@ def open_task(session: Session, data: TaskCreate, *, worker_id: str) -> TaskRead
     actor = get(session, Worker, worker_id, WorkerRead)
     task = create(session, Task, data)
     assert task.id is not None
-    log_action(session, task_id=task.id, actor=actor)
+    record_action(session, task_id=task.id, actor=actor)
     return get(session, Task, task.id, TaskRead)
 
 

@@ -211,7 +211,7 @@ async def test_a5_p8_a_uuid_and_its_text_find_the_same_row_on_either_database(st
 async def test_a5_p8_text_that_is_no_uuid_is_refused_alike_on_either_database(stored: Face) -> None:
     async with stored.transaction(read_only=True) as session:
         with pytest.raises(Exception, match=r"(?i)uuid") as refused:
-            await stored(get, session, User, "some-uuid-string", UserRead)
+            await stored(get, session, User, "no-uuid", UserRead)
     assert isinstance(refused.value, (InvalidValues, NotFound))
 
 
