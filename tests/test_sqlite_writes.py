@@ -104,6 +104,14 @@ async def test_every_connection_is_set_up(tmp_path: Path, is_async: bool) -> Non
     assert found == wanted
 
 
+def test_timeout_in_the_url_is_the_lock_timeout(tmp_path: Path) -> None:
+    with (
+        Database(f"sqlite:///{tmp_path}/timeout.db?timeout=2.5") as database,
+        database.transaction() as session,
+    ):
+        assert session.connection().execute(text("PRAGMA busy_timeout")).scalar_one() == 2500
+
+
 def test_reader_sees_its_own_snapshot_and_does_not_stop_the_writer(tmp_path: Path) -> None:
     with (
         new_counter(f"sqlite:///{tmp_path}/snapshot.db") as database,

@@ -83,7 +83,8 @@ def _prepare(engine: Engine, url: DatabaseUrl, settings: Settings) -> None:
     _roll_back_failed_commits(engine)
     evidence.gather(engine)
     if url.dialect == "sqlite":
-        sqlite.prepare(engine, url, lock_timeout=settings.lock_timeout)
+        told = url.parameters.get("timeout")
+        sqlite.prepare(engine, url, lock_timeout=float(told) if told else settings.lock_timeout)
     else:
         retry.connect_patiently(
             engine,
