@@ -251,6 +251,13 @@ def test_an_unnamed_check_of_the_users_own_still_works() -> None:
     assert str(check.name).startswith("ck_odd_")
 
 
+def test_a_table_without_a_key_is_refused_with_the_line_to_write() -> None:
+    with pytest.raises(ModelError, match=r"Keyless has no primary key. Write id: int \| None = Field"):
+
+        class Keyless(Local, table=True):
+            id: int
+
+
 def test_a_type_without_a_column_is_refused_with_the_way_out() -> None:
     with pytest.raises(
         ModelError, match=r"Bag.items is list\[int\], which has no column type.* write items: Json\[...\]"

@@ -14,6 +14,8 @@ from typing import Any, dataclass_transform
 
 from pydantic.fields import FieldInfo as PydanticField
 from pydantic_core import PydanticUndefined as Undefined
+from sqlalchemy import Column, PrimaryKeyConstraint
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.orm.decl_api import DeclarativeMeta
 from sqlmodel import Field
@@ -70,18 +72,40 @@ class ModelMeta(SQLModelMetaclass):
         parent = _mapped_parent(cls)
         if parent is not None:
             _inherit_columns(cls, parent)
+        elif not _has_key(cls):
+            raise ModelError(
+                f"{name} has no primary key. Write id: int | None = Field(default=None, primary_key=True), "
+                "or derive it from UUIDKey."
+            )
         _set_version_column(cls, parent)
         known = parent.__sqlmodel_relationships__ if parent is not None else {}
         for key, info in cls.__sqlmodel_relationships__.items():
             if known.get(key) is not info:
                 setattr(cls, key, property_of(cls, key, info))
-        DeclarativeMeta.__init__(cls, name, bases, namespace, **kwargs)
+        try:
+            DeclarativeMeta.__init__(cls, name, bases, namespace, **kwargs)
+        except ArgumentError as error:
+            if "primary key" not in str(error):
+                raise
+            raise ModelError(
+                f"{name} is a table without a key: no field has primary_key=True. Write "
+                "id: int | None = Field(default=None, primary_key=True), or derive the class from UUIDKey."
+            ) from error
         _add_checks(cls, parent)
         watch(cls)
 
 
 def _says_table(namespace: dict[str, Any], kwargs: dict[str, Any]) -> bool:
     return bool(kwargs.get("table", (namespace.get("model_config") or {}).get("table", False)))
+
+
+def _has_key(model: type[Any]) -> bool:
+    """Tell whether a field or `__table_args__` gives a key; a mapper may also be given one."""
+    written = "__table__" in model.__dict__ or "__mapper_args__" in model.__dict__
+    columns = [value for value in model.__dict__.values() if isinstance(value, Column)]
+    arguments = getattr(model, "__table_args__", ())
+    in_arguments = any(isinstance(each, PrimaryKeyConstraint) for each in arguments)
+    return written or in_arguments or any(column.primary_key for column in columns)
 
 
 def _mapped_parent(model: type[Any]) -> Any:
