@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -146,6 +149,32 @@ async def test_a_failed_flush_that_the_endpoint_hides_is_no_2xx(
 
     assert (await client.post("/async" if face.is_async else "/sync")).status_code >= 400
     assert await stored_teams(face) == []
+
+
+async def test_a_request_cancelled_after_a_write_undoes_it(
+    face: Face, app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    written = threading.Event()
+
+    @app.post("/sync")
+    def write_sync(session: WriteSession) -> None:
+        create(session, Team, BLUE)
+        written.set()
+        time.sleep(0.3)
+
+    @app.post("/async")
+    async def write_async(session: AsyncWriteSession) -> None:
+        await create(session, Team, BLUE)
+        written.set()
+        await asyncio.sleep(30)
+
+    request = asyncio.create_task(client.post("/async" if face.is_async else "/sync"))
+    await asyncio.to_thread(written.wait, 10)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert await stored_teams(face) == []
+    assert (await client.post("/teams", json={"name": "Red"})).status_code == 201
 
 
 async def test_the_row_is_stored_before_the_answer_begins(face: Face, app: FastAPI) -> None:
