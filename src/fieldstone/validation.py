@@ -44,6 +44,9 @@ def harden(field: PydanticField) -> None:
         field.metadata = [*field.metadata, _CLEAN]
     elif annotation is datetime and _stores_utc(field) and not any(_says_timezone(item) for item in metadata):
         field.metadata = [*field.metadata, _IN_UTC]
+    if annotation is datetime:
+        field.validate_default = True  # `datetime.now` as a default is naive, and would fail at the flush
+        field._attributes_set["validate_default"] = True
 
 
 _CLEAN = AfterValidator(clean_text)
