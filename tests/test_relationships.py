@@ -18,7 +18,12 @@ from tests.faces import Face
 
 
 def configure(base: Any) -> None:
-    base._sa_registry.configure()
+    """Configure the mappers of a base; refused ones are forgotten, lest they stop other tests."""
+    try:
+        base._sa_registry.configure()
+    except ModelError:
+        base._sa_registry.dispose()
+        raise
 
 
 def columns_of(model: Any, name: str) -> tuple[set[str], set[str]]:
