@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
 
 from fieldstone import Database
 from fieldstone.fastapi import install
@@ -17,7 +18,7 @@ from fieldstone.template.pages import pages
 
 def create_app(database: Database) -> FastAPI:
     """Make the application over a database whose tables exist."""
-    app = FastAPI(
+    app = FastAPIOffline(  # FastAPI whose /docs needs nothing from elsewhere
         title="Fieldstone tasks",
         description="Projects, tasks and the people and agents who work on them.",
         dependencies=[Depends(same_origin)],
