@@ -17,6 +17,7 @@ from sqlmodel import select
 
 from fieldstone import (
     AssumedUtc,
+    Field,
     InvalidValues,
     Model,
     ModelError,
@@ -130,6 +131,18 @@ def test_b2_p1_a_read_field_without_counterpart_is_refused_before_anything_runs(
 
     with pytest.raises((PlanError, SchemaError), match="progress_percent"):
         Resource(Task, read=TaskRead)
+
+
+def test_b2_p7_a_default_without_an_offset_is_refused_where_the_object_is_made() -> None:
+    class Apart(Model, registry=registry()):
+        pass
+
+    class Note(Apart, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        made: datetime = Field(default_factory=datetime.now)
+
+    with pytest.raises(InvalidValues, match="Note refuses made: Input should have a UTC offset"):
+        Note()
 
 
 # B10 Partial update
