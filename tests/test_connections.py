@@ -12,11 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session as AnySession
 
 from fieldstone import Database
+from fieldstone.database.urls import parse
 from fieldstone.errors import (
     CommitOutcomeUnknown,
     Unavailable,
 )
-from fieldstone.urls import parse
 from tests.accounts import Account, balances, tables
 from tests.faces import Face
 from tests.wire import Wire, over, wire_to

@@ -14,8 +14,8 @@ from sqlalchemy import CheckConstraint, MetaData, text
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel, select
 
-from fieldstone.constraints import NAMING_CONVENTION
 from fieldstone.models import Field, Model
+from fieldstone.models.constraints import NAMING_CONVENTION
 from tests.faces import Face
 from tests.validated import Kind, Level, Local, Project, Task
 

@@ -16,8 +16,8 @@ from sqlalchemy.orm import registry
 from sqlmodel import col, select
 
 from fieldstone import InvalidValues
-from fieldstone.fields import AssumedUtc, Json, UtcDatetime, ZeroAsNull
 from fieldstone.models import Field, Model, Timestamps, Versioned
+from fieldstone.models.fields import AssumedUtc, Json, UtcDatetime, ZeroAsNull
 from tests.faces import Face
 
 

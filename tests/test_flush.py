@@ -19,7 +19,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import select
 
 from fieldstone import InvalidValues
-from fieldstone.fields import uuid7
+from fieldstone.models.fields import uuid7
 from tests.faces import Face
 from tests.validated import Local, Meeting, Page, Project, Task
 

@@ -20,7 +20,7 @@ from sqlmodel import SQLModel, select
 from fieldstone import InvalidValues, NotLoaded
 from fieldstone.errors import ModelError
 from fieldstone.models import Field, Model, Relationship
-from fieldstone.validation import field_validator_of
+from fieldstone.models.validation import field_validator_of
 from tests.faces import Face
 from tests.validated import Kind, Local, Meeting, Page, Project, Task, TaskBase
 

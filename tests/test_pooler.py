@@ -16,8 +16,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from fieldstone import Database
+from fieldstone.database.urls import parse
 from fieldstone.errors import FieldstoneError
-from fieldstone.urls import parse
 from tests.faces import Face
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")

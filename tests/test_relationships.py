@@ -12,8 +12,8 @@ from sqlalchemy.orm import registry
 from sqlmodel import select
 
 from fieldstone import ModelError
-from fieldstone.annotations import Written, read_annotation
 from fieldstone.models import Field, Model, Relationship
+from fieldstone.models.annotations import Written, read_annotation
 from tests.faces import Face
 
 

@@ -17,8 +17,8 @@ from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 
 from fieldstone import InvalidValues, NotSent, SchemaError
-from fieldstone.fields import Json, StoredAs, UtcDatetime
 from fieldstone.models import Field, Model, Relationship, Timestamps, UUIDKey, Versioned
+from fieldstone.models.fields import Json, StoredAs, UtcDatetime
 from fieldstone.schemas import (
     check_create,
     check_read,

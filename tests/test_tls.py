@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import text
 
 from fieldstone import Database
+from fieldstone.database.urls import parse
 from fieldstone.errors import Unavailable
 from fieldstone.testing.postgres import VARIABLE, postgres_server
-from fieldstone.urls import parse
 
 CERTIFICATES = Path(__file__).parent / "certificates"
 AUTHORITY = CERTIFICATES / "ca.crt"

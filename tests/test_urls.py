@@ -10,9 +10,9 @@ import asyncpg
 import psycopg
 import pytest
 
-from fieldstone import libpq
+from fieldstone.database import libpq
+from fieldstone.database.urls import DatabaseUrl, parse
 from fieldstone.errors import UrlError
-from fieldstone.urls import DatabaseUrl, parse
 
 NEON = "postgresql://app:p%40ss@ep-cool-1.eu-central-1.aws.neon.tech/main?sslmode=require&channel_binding=require"
 NEON_POOLER = NEON.replace("ep-cool-1.", "ep-cool-1-pooler.")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
-from fieldstone.urls import parse
+from fieldstone.database.urls import parse
 
 
 @dataclass

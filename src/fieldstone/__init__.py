@@ -1,6 +1,6 @@
 """SQLModel made production-grade: one set of models, from schema to API, sync and async."""
 
-from fieldstone.database import Database
+from fieldstone.database import Database, Settings
 from fieldstone.errors import (
     CommitOutcomeUnknown,
     ConfigurationError,
@@ -25,14 +25,24 @@ from fieldstone.errors import (
     Unavailable,
     UrlError,
 )
-from fieldstone.fields import AssumedUtc, Json, StoredAs, UtcDatetime, ZeroAsNull
-from fieldstone.models import Field, Model, Relationship, Timestamps, UUIDKey, Versioned
+from fieldstone.models import (
+    AssumedUtc,
+    Field,
+    Json,
+    Model,
+    Relationship,
+    StoredAs,
+    Timestamps,
+    UtcDatetime,
+    UUIDKey,
+    Versioned,
+    ZeroAsNull,
+    partial,
+)
 from fieldstone.pages import Page
-from fieldstone.partials import partial
 from fieldstone.plans import Depth, ReadPlan, loading, plan
 from fieldstone.reading import count, exists, fetch, first, get, one, one_or_none, page
 from fieldstone.resource import Resource
-from fieldstone.settings import Settings
 from fieldstone.verbs import verb
 from fieldstone.writing import create, delete, patch
 

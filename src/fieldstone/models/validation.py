@@ -20,9 +20,9 @@ from pydantic_core import CoreConfig, SchemaValidator
 from pydantic_core import PydanticUndefined as Undefined
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from fieldstone.columns import bounds_of, declared, field_type, integer_range
 from fieldstone.errors import InvalidValues, Problem
-from fieldstone.fields import as_if_utc, clean_text, in_utc
+from fieldstone.models.columns import bounds_of, declared, field_type, integer_range
+from fieldstone.models.fields import as_if_utc, clean_text, in_utc
 
 # Hardening: what no client may send, on every model
 

@@ -36,7 +36,7 @@ from sqlmodel.main import FieldInfoMetadata
 from sqlmodel.sql.sqltypes import AutoString
 
 from fieldstone.errors import ModelError
-from fieldstone.fields import JsonValue
+from fieldstone.models.fields import JsonValue
 
 # What a field declares
 

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, ForeignKeyConstraint, Integer, String, Table, eve
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError, StatementError
 
-from fieldstone.failures import Failure, failure_of
+from fieldstone.violations.failures import Failure, failure_of
 
 _ATTRIBUTE = "fieldstone_evidence"
 

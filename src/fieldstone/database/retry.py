@@ -19,7 +19,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.util import await_only
 
 from fieldstone.errors import CommitOutcomeUnknown, Unavailable
-from fieldstone.failures import Failure, failure_of
+from fieldstone.violations.failures import Failure, failure_of
 
 # serialization_failure, deadlock_detected
 REPEATABLE = frozenset({"40001", "40P01"})

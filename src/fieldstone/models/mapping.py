@@ -22,13 +22,13 @@ from sqlmodel import Field
 from sqlmodel._compat import ModelMetaclass, get_annotations, get_sa_type_from_field
 from sqlmodel.main import FieldInfo, FieldInfoMetadata, RelationshipInfo, SQLModelMetaclass
 
-from fieldstone.annotations import written_type
-from fieldstone.columns import column_type, declared, field_type
-from fieldstone.constraints import adopt_naming, checks
 from fieldstone.errors import ModelError
-from fieldstone.flush import watch
-from fieldstone.relationships import property_of
-from fieldstone.validation import is_table
+from fieldstone.models.annotations import written_type
+from fieldstone.models.columns import column_type, declared, field_type
+from fieldstone.models.constraints import adopt_naming, checks
+from fieldstone.models.flush import watch
+from fieldstone.models.relationships import property_of
+from fieldstone.models.validation import is_table
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(Field, FieldInfo))

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fieldstone.database.urls import EXAMPLES
 from fieldstone.errors import ConfigurationError, UrlError
-from fieldstone.urls import EXAMPLES
 
 Seconds = Annotated[float, Field(gt=0)]
 

@@ -21,10 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone import engines, retry, sqlite
+from fieldstone.database import engines, retry, sqlite
+from fieldstone.database.settings import load
+from fieldstone.database.urls import DatabaseUrl, parse
 from fieldstone.errors import ConfigurationError, TransactionConflict, Unavailable
-from fieldstone.settings import load
-from fieldstone.urls import DatabaseUrl, parse
 from fieldstone.violations import explained
 
 R = TypeVar("R")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fieldstone import tls
+from fieldstone.database import tls
 from fieldstone.errors import UrlError
 
 SECRETS = frozenset({"sslpassword", "password", "oauth_client_secret"})

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic.fields import FieldInfo as PydanticField
 from sqlalchemy import Column
 
-from fieldstone.columns import Bounds, bounds_of, field_type, literal_values
+from fieldstone.models.columns import Bounds, bounds_of, field_type, literal_values
 
 
 def loosened(

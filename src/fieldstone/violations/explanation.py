@@ -21,7 +21,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import SQLModel
 
-from fieldstone import naming
 from fieldstone.errors import (
     Conflict,
     FieldstoneError,
@@ -32,8 +31,9 @@ from fieldstone.errors import (
     TransactionConflict,
     Unavailable,
 )
-from fieldstone.evidence import Evidence, evidence_of
-from fieldstone.failures import Failure, failure_of
+from fieldstone.violations import naming
+from fieldstone.violations.evidence import Evidence, evidence_of
+from fieldstone.violations.failures import Failure, failure_of
 
 
 def explain(error: BaseException, *, metadata: MetaData | None = None) -> FieldstoneError | None:

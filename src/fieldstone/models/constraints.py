@@ -21,7 +21,7 @@ from sqlalchemy.types import TypeDecorator
 from sqlalchemy.util import immutabledict
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
-from fieldstone.columns import (
+from fieldstone.models.columns import (
     Bounds,
     EnumByValue,
     MixedLiteral,

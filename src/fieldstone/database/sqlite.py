@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
+from fieldstone.database.urls import DatabaseUrl
 from fieldstone.errors import Unavailable
-from fieldstone.failures import failure_of
-from fieldstone.urls import DatabaseUrl
+from fieldstone.violations.failures import failure_of
 
 READ_ONLY = "fieldstone_read_only"
 

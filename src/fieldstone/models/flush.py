@@ -20,8 +20,8 @@ from sqlalchemy import ClauseElement, event
 from sqlalchemy.orm import InstanceState, InstrumentedAttribute, Session
 from sqlalchemy.orm.attributes import flag_dirty, flag_modified, instance_state
 
-from fieldstone.columns import JsonOf
-from fieldstone.validation import checked, twins_of, validate_whole
+from fieldstone.models.columns import JsonOf
+from fieldstone.models.validation import checked, twins_of, validate_whole
 
 _ACCEPTED = "fieldstone accepted"  # keys of InstanceState.info
 _STORED = "fieldstone stored"

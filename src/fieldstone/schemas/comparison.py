@@ -1,4 +1,4 @@
-"""What a schema has against what its table has, and the way from one to the other.
+"""What a schema has against what its table has.
 
 Schemas stay explicit classes, so that type checkers see their fields. What explicit classes
 lose, these comparisons find when a resource or plan is made: a Read that names what the table
@@ -8,33 +8,20 @@ that no client may set.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo as PydanticField
-from sqlalchemy import inspect as sa_inspect
-from sqlalchemy.orm import Mapper, RelationshipDirection, RelationshipProperty
+from sqlalchemy.orm import RelationshipDirection, RelationshipProperty
 from sqlmodel import SQLModel
 
-from fieldstone.columns import field_type, integer_range, plain_type
-from fieldstone.errors import InvalidValues, Problem, SchemaError
-from fieldstone.fields import StoredAs
-from fieldstone.loosening import loosened
+from fieldstone.errors import SchemaError
 from fieldstone.models import Timestamps, Versioned
-from fieldstone.partials import partial
-from fieldstone.validation import is_table
-
-__all__ = [
-    "check_create",
-    "check_read",
-    "check_update",
-    "partial",
-    "related_schema",
-    "server_made",
-    "stored_values",
-]
-
+from fieldstone.models.columns import field_type, integer_range, plain_type
+from fieldstone.models.validation import is_table
+from fieldstone.schemas.loosening import loosened
+from fieldstone.schemas.tables import no_counterpart, table_mapper
+from fieldstone.schemas.values import stored_as, stored_name
 
 # Comparing
 
@@ -48,7 +35,7 @@ def _check_read(schema: type[BaseModel], model: type[SQLModel], seen: set[tuple[
     if (schema, model) in seen:
         return
     seen.add((schema, model))
-    mapper = _mapper(model)
+    mapper = table_mapper(model)
     for name, field in _fields(schema).items():
         if name in mapper.relationships:
             relationship = mapper.relationships[name]
@@ -62,13 +49,13 @@ def _check_read(schema: type[BaseModel], model: type[SQLModel], seen: set[tuple[
         elif name in mapper.columns:
             _check_read_column(schema, model, name, field)
         elif name not in mapper.all_orm_descriptors:
-            raise _no_counterpart(schema, model, name)
+            raise no_counterpart(schema, model, name)
 
 
 def _check_read_column(
     schema: type[BaseModel], model: type[SQLModel], name: str, field: PydanticField
 ) -> None:
-    column = _mapper(model).columns[name]
+    column = table_mapper(model).columns[name]
     if column.nullable and not field_type(field)[2]:
         raise SchemaError(
             f"{schema.__name__}.{name} cannot be None, but {model.__name__}.{name} can: one such row would "
@@ -92,7 +79,7 @@ def check_create(schema: type[BaseModel], model: type[SQLModel]) -> None:
 
 
 def _check_create(schema: type[BaseModel], model: type[SQLModel], filled: frozenset[str]) -> None:
-    mapper = _mapper(model)
+    mapper = table_mapper(model)
     for name, field in _fields(schema).items():
         if name in mapper.relationships:
             relationship = mapper.relationships[name]
@@ -101,7 +88,7 @@ def _check_create(schema: type[BaseModel], model: type[SQLModel], filled: frozen
             _check_create(element, relationship.mapper.class_, _keys_there(relationship))
         else:
             _check_written(schema, model, name, field)
-    brought = {_stored_name(name, field) for name, field in _fields(schema).items()}
+    brought = {stored_name(name, field) for name, field in _fields(schema).items()}
     for name in sorted(_needed(model) - filled - brought):
         raise SchemaError(
             f"{schema.__name__} lacks {name}, which {model.__name__}.{name} requires and nothing fills. "
@@ -112,7 +99,7 @@ def _check_create(schema: type[BaseModel], model: type[SQLModel], filled: frozen
 def check_update(schema: type[BaseModel], model: type[SQLModel]) -> None:
     """Refuse an Update schema that allows what the table refuses."""
     for name, field in _fields(schema).items():
-        if name in _mapper(model).relationships:
+        if name in table_mapper(model).relationships:
             raise SchemaError(
                 f"{schema.__name__}.{name} is the relationship {model.__name__}.{name}: an update "
                 f"changes columns. Take it out of {schema.__name__} and change the related rows themselves."
@@ -121,7 +108,7 @@ def check_update(schema: type[BaseModel], model: type[SQLModel]) -> None:
 
 
 def _check_written(schema: type[BaseModel], model: type[SQLModel], name: str, field: PydanticField) -> None:
-    mapper, stored = _mapper(model), stored_as(field)
+    mapper, stored = table_mapper(model), stored_as(field)
     if stored is not None:
         if stored.column not in mapper.columns:
             raise SchemaError(
@@ -130,7 +117,7 @@ def _check_written(schema: type[BaseModel], model: type[SQLModel], name: str, fi
             )
         return
     if name not in mapper.columns:
-        raise _no_counterpart(schema, model, name)
+        raise no_counterpart(schema, model, name)
     if name in server_made(model):
         raise SchemaError(
             f"{schema.__name__}.{name} would let a client set {model.__name__}.{name}, which the server "
@@ -146,7 +133,7 @@ def _check_written(schema: type[BaseModel], model: type[SQLModel], name: str, fi
 
 def server_made(model: type[SQLModel]) -> frozenset[str]:
     """Name the fields that the server fills: generated keys, Timestamps, version, server defaults."""
-    mapper = _mapper(model)
+    mapper = table_mapper(model)
     names = {
         name
         for name, column in mapper.columns.items()
@@ -171,7 +158,7 @@ def _is_generated(model: type[SQLModel], name: str, column: Any) -> bool:
 
 
 def _needed(model: type[SQLModel]) -> frozenset[str]:
-    mapper, made = _mapper(model), server_made(model)
+    mapper, made = table_mapper(model), server_made(model)
     discriminator = mapper.polymorphic_on
     return frozenset(
         name
@@ -241,75 +228,7 @@ def _keys_there(relationship: RelationshipProperty[Any]) -> frozenset[str]:
     return frozenset(mapper.get_property_by_column(column).key for column in relationship.remote_side)
 
 
-# From a schema's values to a table's
-
-
-def stored_as(field: PydanticField) -> StoredAs | None:
-    """Find where and how a field is stored, if not under its own name."""
-    return next((item for item in field_type(field)[1] if isinstance(item, StoredAs)), None)
-
-
-def _stored_name(name: str, field: PydanticField) -> str:
-    stored = stored_as(field)
-    return name if stored is None else stored.column
-
-
-def stored_values(
-    data: BaseModel | Mapping[str, Any], model: type[SQLModel], *, sent_only: bool = False
-) -> dict[str, Any]:
-    """Give what is to be written, by the names of the model's columns and relationships.
-
-    From a schema made with `@partial` these are the sent fields; from another schema all of
-    its fields, or, with `sent_only`, those in `model_fields_set`. Nested schemas become
-    instances of the related model, and `StoredAs` is applied.
-    """
-    mapper = _mapper(model)
-    if isinstance(data, Mapping):
-        _refuse_unknown(data, model, mapper)
-        return dict(data)
-    values: dict[str, Any] = {}
-    for name, field in type(data).model_fields.items():
-        if name not in data.__dict__ or (sent_only and name not in data.model_fields_set):
-            continue
-        value, stored = data.__dict__[name], stored_as(field)
-        if stored is not None:
-            values[stored.column] = None if value is None else stored.through(value)
-        elif name in mapper.relationships:
-            values[name] = _related(value, mapper.relationships[name].mapper.class_)
-        elif name in mapper.columns:
-            values[name] = value
-        else:
-            raise _no_counterpart(type(data), model, name)
-    return values
-
-
-def _related(value: Any, target: type[SQLModel]) -> Any:
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_related(each, target) for each in value]
-    if isinstance(value, (BaseModel, Mapping)) and not isinstance(value, target):
-        return target.model_validate(stored_values(value, target))
-    return value
-
-
-def _refuse_unknown(data: Mapping[str, Any], model: type[SQLModel], mapper: Mapper[Any]) -> None:
-    known = {*mapper.columns.keys(), *mapper.relationships.keys(), *model.model_fields}
-    unknown = [name for name in data if name not in known]
-    if unknown:
-        message = f"is not a field of {model.__name__}. Its fields are: {', '.join(mapper.columns.keys())}"
-        raise InvalidValues(
-            model.__name__,
-            [Problem(path=(name,), rule="extra_forbidden", message=message) for name in unknown],
-        )
-
-
 # Looking things up
-
-
-def _mapper(model: type[SQLModel]) -> Mapper[Any]:
-    mapper = sa_inspect(model, raiseerr=False)
-    if mapper is None:
-        raise SchemaError(f"{model.__name__} is no table. Name the class that has table=True.")
-    return cast(Mapper[Any], mapper)
 
 
 def _fields(schema: type[BaseModel]) -> dict[str, PydanticField]:
@@ -321,14 +240,3 @@ def _fields(schema: type[BaseModel]) -> dict[str, PydanticField]:
     if not schema.__pydantic_complete__:
         schema.model_rebuild()
     return schema.model_fields
-
-
-def _no_counterpart(schema: type[BaseModel], model: type[SQLModel], name: str) -> SchemaError:
-    mapper = _mapper(model)
-    relationships = ", ".join(mapper.relationships.keys())
-    return SchemaError(
-        f"{schema.__name__}.{name} has no counterpart on {model.__name__}. Its columns are: "
-        f"{', '.join(mapper.columns.keys())}"
-        + (f"; its relationships: {relationships}" if relationships else "")
-        + f". Rename {schema.__name__}.{name}, add it to {model.__name__}, or take it out."
-    )

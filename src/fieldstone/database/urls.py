@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 
 from sqlalchemy import URL
 
-from fieldstone import libpq
+from fieldstone.database import libpq
 from fieldstone.errors import UrlError
 
 Dialect = Literal["sqlite", "postgresql"]

@@ -30,13 +30,13 @@ from sqlalchemy.orm.attributes import set_attribute
 from sqlmodel import Field, Relationship, SQLModel
 from sqlmodel._compat import finish_init
 
-from fieldstone.constraints import NAMING_CONVENTION, adopt_naming
 from fieldstone.errors import NotLoaded
-from fieldstone.fields import now, uuid7
-from fieldstone.flush import remember
-from fieldstone.mapping import ModelMeta, choose_columns, restore_inherited
-from fieldstone.partials import omit_unsent, refuse_unsent, tolerate_unsent
-from fieldstone.validation import checked, harden, is_table, refuse, twins_of, validate_whole
+from fieldstone.models.constraints import NAMING_CONVENTION, adopt_naming
+from fieldstone.models.fields import now, uuid7
+from fieldstone.models.flush import remember
+from fieldstone.models.mapping import ModelMeta, choose_columns, restore_inherited
+from fieldstone.models.partials import omit_unsent, refuse_unsent, tolerate_unsent
+from fieldstone.models.validation import checked, harden, is_table, refuse, twins_of, validate_whole
 
 M = TypeVar("M", bound="Model")
 

@@ -22,8 +22,8 @@ from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import Mapper, RelationshipProperty, relationship
 from sqlmodel.main import RelationshipInfo
 
-from fieldstone.annotations import Written, written_type
 from fieldstone.errors import ModelError
+from fieldstone.models.annotations import Written, written_type
 
 # Any of these says how to join; then nothing is derived.
 _SAYS_JOIN = {"primaryjoin", "secondaryjoin", "foreign_keys", "remote_side", "secondary", "backref"}

@@ -15,11 +15,12 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from fieldstone import evidence, retry, sqlite
+from fieldstone.database import retry, sqlite
+from fieldstone.database.settings import Settings
+from fieldstone.database.urls import DatabaseUrl
 from fieldstone.errors import CommitOutcomeUnknown, MissingExtra
-from fieldstone.failures import failure_of
-from fieldstone.settings import Settings
-from fieldstone.urls import DatabaseUrl
+from fieldstone.violations import evidence
+from fieldstone.violations.failures import failure_of
 
 _COMMITTING = "fieldstone_committing"
 
