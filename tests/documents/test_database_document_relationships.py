@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect
 from sqlalchemy.orm import registry
 from sqlmodel import col, select
 
@@ -227,7 +226,9 @@ async def test_b21_p13_a_relationship_with_one_side_is_legitimate(face: Face) ->
 
 
 def test_b21_p13_two_sides_that_do_not_know_each_other_are_refused() -> None:
-    class Apart(Model, registry=registry()):
+    apart = registry()
+
+    class Apart(Model, registry=apart):
         pass
 
     class Owner(Apart, table=True):
@@ -239,5 +240,6 @@ def test_b21_p13_two_sides_that_do_not_know_each_other_are_refused() -> None:
         owner_id: int | None = Field(default=None, foreign_key="owner.id")
         owner: Owner | None = Relationship()
 
-    with pytest.raises((ModelError, Warning), match="back_populates"):
-        inspect(Owner).registry.configure()
+    with pytest.raises(ModelError, match=r'Write back_populates="owner" on Owner\.pieces'):
+        apart.configure()
+    apart.dispose()  # lest refused mappers stop other tests
