@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlmodel import Field, SQLModel
 
 from fieldstone import DesignError, Resource, get, patch
 from fieldstone.fastapi import AsyncWriteSession, install, problem_responses, routes
+from fieldstone.testing import count_statements
 from tests import serving
 from tests.faces import Face
 from tests.serving import application, client_of
@@ -104,6 +106,35 @@ async def test_a_list_is_a_page(client: httpx.AsyncClient) -> None:
         "total": None,
     }
     assert (await client.get("/teams?total=true")).json()["total"] == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "statements"),
+    [
+        ("GET", "/jobs", None, serving.jobs.plan.budget),
+        ("GET", "/jobs?total=true", None, serving.jobs.plan.budget + 1),
+        ("GET", "/jobs/1", None, serving.jobs.plan.budget),
+        ("POST", "/jobs", {"title": "Write"}, 1 + serving.jobs.plan.budget),
+        ("PATCH", "/jobs/1", {"title": "Rewrite"}, 2 + serving.jobs.plan.budget),
+        ("PATCH", "/jobs/1", {}, 1 + serving.jobs.plan.budget),
+        ("DELETE", "/jobs/1", None, 2),
+    ],
+)
+async def test_a_route_runs_no_statement_too_many(
+    face: Face, client: httpx.AsyncClient, method: str, path: str, body: Any, statements: int
+) -> None:
+    await client.post("/teams", json={"name": "Blue"})
+    for _ in range(3):
+        await client.post("/jobs", json={"title": "Write", "team_id": 1})
+    with count_statements(face.database) as ran:
+        assert (await client.request(method, path, json=body)).is_success
+    assert len(ran) == statements, ran
+
+
+async def test_of_two_who_create_the_same_at_once_one_is_refused(client: httpx.AsyncClient) -> None:
+    answers = await asyncio.gather(*(client.post("/teams", json={"name": "Blue"}) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [201, *[409] * 7]
+    assert (await client.get("/teams?total=true")).json()["total"] == 1
 
 
 @pytest.mark.parametrize(
