@@ -1,7 +1,7 @@
 """A pytest plugin that runs SQLModel's own tests on Fieldstone's engines and sessions.
 
 It is loaded before upstream's conftest, so that `from sqlmodel import create_engine, Session`
-brings ours to the tests and to the documents' examples alike. Whatever URL upstream names, the
+brings ours to the tests and to the examples they run alike. Whatever URL upstream names, the
 engine is that of a Database on the database of this run: in memory, or a PostgreSQL that is
 emptied between tests. So also what upstream runs on SQLite alone is tried on both.
 
