@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -106,6 +107,46 @@ async def test_a_dependency_may_read_before_the_endpoint_writes(
     assert connections_in_use(face) == 0
 
 
+def found_team(session: ReadSession) -> Team:
+    return session.exec(select(Team)).one()
+
+
+async def found_team_async(session: AsyncReadSession) -> Team:
+    return (await session.exec(select(Team))).one()
+
+
+async def test_what_a_dependency_read_can_be_written_to_by_the_endpoint(
+    face: Face, app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    @app.post("/sync")
+    def write(team: Annotated[Team, Depends(found_team)], session: WriteSession) -> None:
+        session.add(serving.Job(title="Write", team=team))
+
+    @app.post("/async")
+    async def write_async(
+        team: Annotated[Team, Depends(found_team_async)], session: AsyncWriteSession
+    ) -> None:
+        session.add(serving.Job(title="Write", team=team))
+
+    await client.post("/teams", json={"name": "Blue"})
+    assert (await client.post("/async" if face.is_async else "/sync")).status_code == 200
+    assert (await client.get("/jobs/1")).json()["team"]["name"] == "Blue"
+
+
+async def test_a_reading_session_is_over_when_the_writing_one_begins(face: Face, app: FastAPI) -> None:
+    @app.post("/sync")
+    def write(reading: ReadSession, session: WriteSession) -> int:
+        return count(reading, select(Team))
+
+    @app.post("/async")
+    async def write_async(reading: AsyncReadSession, session: AsyncWriteSession) -> int:
+        return await count(reading, select(Team))
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        with pytest.raises(InvalidRequestError, match="permanently closed"):
+            await client.post("/async" if face.is_async else "/sync")
+
+
 def connections_in_use(face: Face) -> int:
     pool = (face.database.async_engine if face.is_async else face.database.engine).pool
     assert isinstance(pool, QueuePool)
@@ -162,6 +203,21 @@ async def test_more_requests_than_threads_and_connections_are_all_answered(fresh
         async with client_of(app) as client:
             answers = await asyncio.gather(*(client.get("/") for _ in range(120)))
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_request_that_waits_too_long_for_a_connection_is_503(fresh_url: FreshUrl) -> None:
+    async with Database(fresh_url("sqlite"), pool_size=1, max_overflow=0, pool_timeout=0.1) as small:
+        small.create_all(serving.METADATA)
+        app = application(small, sync=True)
+
+        @app.get("/slow")
+        def slow(session: ReadSession) -> int:
+            time.sleep(0.5)
+            return count(session, select(Team))
+
+        async with client_of(app) as client:
+            answers = await asyncio.gather(client.get("/slow"), client.get("/slow"))
+    assert sorted(answer.status_code for answer in answers) == [200, 503]
 
 
 async def test_a_refused_request_takes_no_connection(face: Face, client: httpx.AsyncClient) -> None:

@@ -5,8 +5,9 @@ A session here begins when the endpoint first uses it and ends before the respon
 an HTTPException included. So a 2xx is sent only for what is stored.
 
 What asks for a session later in the same request gets the one that is there. Where a dependency
-has read (say, who is calling) before the endpoint asks to write, the reading transaction ends
-first: a request never holds two connections, which is how pools starve.
+has read (say, who is calling) before the endpoint asks to write, the reading session ends first:
+a request never holds two connections, which is how pools starve, and what it read is free to be
+added to the writing one.
 
 Sync sessions work in threads, and a request that waits for a connection holds its thread. When all
 threads wait, those that have a connection get no thread to finish on. So no more sync sessions are
@@ -15,22 +16,22 @@ open at once than the pool has connections; the others wait here, where waiting 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from anyio import Semaphore
+from anyio import Semaphore, fail_after
 from anyio.lowlevel import RunVar
 from fastapi import Depends
-from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
+from fastapi.concurrency import contextmanager_in_threadpool
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import HTTPConnection
 
 from fieldstone.database import Database
-from fieldstone.errors import ConfigurationError
+from fieldstone.errors import ConfigurationError, Unavailable
 
 _KEY = "fieldstone.session"
 
@@ -85,17 +86,16 @@ AsyncReadSession = Annotated[AsyncSession, Depends(_async_read_session, scope="f
 
 @dataclass(frozen=True)
 class _Face:
-    """How a session of one face begins, and how its transaction ends early."""
+    """What a session of one face is, and how its transaction begins."""
 
     session: type[Any]
     begin: Callable[[Database, bool], AbstractAsyncContextManager[Any]]
-    end: Callable[[Any], Awaitable[None]]
-    places: Callable[[Database], AbstractAsyncContextManager[Any] | None]
 
 
 class _Opened(NamedTuple):
     session: Any
     writes: bool
+    ending: AsyncExitStack
 
 
 @asynccontextmanager
@@ -106,13 +106,11 @@ async def _session(
     if earlier is not None and (earlier.writes or not writes):
         yield earlier.session
         return
-    async with AsyncExitStack() as stack:
-        if earlier is not None:
-            await face.end(earlier.session)
-        elif (places := face.places(current)) is not None:
-            await stack.enter_async_context(places)
-        session = await stack.enter_async_context(face.begin(current, not writes))
-        connection.scope[_KEY] = _Opened(session, writes)
+    if earlier is not None:
+        await earlier.ending.aclose()
+    async with AsyncExitStack() as ending:
+        session = await ending.enter_async_context(face.begin(current, not writes))
+        connection.scope[_KEY] = _Opened(session, writes, ending)
         yield session
 
 
@@ -133,11 +131,40 @@ def _earlier(connection: HTTPConnection, face: _Face) -> _Opened | None:
     return earlier
 
 
+@asynccontextmanager
+async def _begin_in_thread(current: Database, read_only: bool) -> AsyncIterator[Session]:
+    async with (
+        _place(current),
+        contextmanager_in_threadpool(current.transaction(read_only=read_only)) as session,
+    ):
+        yield session
+
+
+@asynccontextmanager
+async def _place(current: Database) -> AsyncIterator[None]:
+    """Wait for one of the places, as long as the pool would wait for a connection."""
+    places = _places_of(current)
+    if places is None:
+        yield
+        return
+    try:
+        with fail_after(current.settings.pool_timeout):
+            await places.acquire()
+    except TimeoutError as error:
+        raise Unavailable(
+            "No connection became free in time. Raise pool_size, or keep transactions shorter."
+        ) from error
+    try:
+        yield
+    finally:
+        places.release()
+
+
 _places: RunVar[WeakKeyDictionary[Database, Semaphore]] = RunVar("fieldstone_places")
 
 
 def _places_of(current: Database) -> Semaphore | None:
-    """Give the places for sync sessions in this event loop; None where connections are not pooled."""
+    """Give the places for sync sessions in this event loop; None where connections have no limit."""
     settings = current.settings
     if settings.serverless or settings.max_overflow < 0 or settings.pool_size == 0:
         return None
@@ -150,15 +177,5 @@ def _places_of(current: Database) -> Semaphore | None:
     return known[current]
 
 
-_SYNC = _Face(
-    Session,
-    begin=lambda current, read_only: contextmanager_in_threadpool(current.transaction(read_only=read_only)),
-    end=lambda session: run_in_threadpool(session.commit),
-    places=_places_of,
-)
-_ASYNC = _Face(
-    AsyncSession,
-    begin=lambda current, read_only: current.async_transaction(read_only=read_only),
-    end=lambda session: session.commit(),
-    places=lambda _current: None,
-)
+_SYNC = _Face(Session, begin=_begin_in_thread)
+_ASYNC = _Face(AsyncSession, begin=lambda current, read_only: current.async_transaction(read_only=read_only))
