@@ -104,6 +104,12 @@ def test_starting_does_not_connect() -> None:
         assert client.get("/alive").json() is True
 
 
+def test_without_fastapi_the_error_says_what_to_install() -> None:
+    program = "import sys; sys.modules['fastapi'] = None; import fieldstone.fastapi"
+    failed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert failed.stderr.rstrip().endswith("Install it with: pip install 'fieldstone[fastapi]'")
+
+
 def test_a_second_install_is_refused() -> None:
     app = FastAPI(title="Jobs")
     install(app, Database("sqlite://"))

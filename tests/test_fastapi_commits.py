@@ -72,6 +72,7 @@ async def test_a_connection_lost_before_commit_is_no_2xx_and_stores_nothing(
         path = "/teams" if method == "POST" else "/teams/1"
         failed = await client.request(method, path, json=None if method == "DELETE" else {"name": "Red"})
     assert (failed.status_code, failed.headers["content-type"]) == (503, "application/problem+json")
+    assert failed.json()["type"].endswith(":commit-outcome-unknown")
     assert await stored_teams(face) == before
     assert (await client.post("/teams", json={"name": "Green"})).status_code == 201
 
