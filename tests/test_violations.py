@@ -18,12 +18,19 @@ from sqlalchemy import (
     insert,
     text,
 )
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session as AnySession
 from sqlmodel import Field, Session, SQLModel
 
 from fieldstone import Database
-from fieldstone.errors import Conflict, InvalidValues, StaleVersion, TransactionConflict, Unavailable
+from fieldstone.errors import (
+    ConfigurationError,
+    Conflict,
+    InvalidValues,
+    StaleVersion,
+    TransactionConflict,
+    Unavailable,
+)
 from fieldstone.violations import explain, explained
 from tests.faces import Face
 
@@ -252,10 +259,23 @@ async def test_row_changed_by_another_is_stale(ready: Face) -> None:
 
 async def test_error_of_the_program_stays_what_it_is(ready: Face) -> None:
     with pytest.raises(DBAPIError) as error:
-        await attempt(
-            ready, lambda session: session.connection().execute(text("SELECT * FROM no_such_table"))
-        )
+        await attempt(ready, lambda session: session.connection().execute(text("SELEC 1")))
     assert explain(error.value) is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM missing",
+        "SELECT missing FROM part",
+        "UPDATE part SET missing = 1",
+        "INSERT INTO part (missing) VALUES (1)",
+    ],
+)
+async def test_what_the_database_lacks_is_said_with_the_remedy(ready: Face, statement: str) -> None:
+    lacking = r"does not have what the models say: .*missing.*\. Bring its tables up to date"
+    with pytest.raises(ConfigurationError, match=lacking):
+        await attempt(ready, lambda session: session.connection().execute(text(statement)))
 
 
 async def test_parameters_stay_out_of_the_cause(ready: Face) -> None:
@@ -312,9 +332,3 @@ async def test_lock_timeout_of_the_server_is_unavailable(fresh_url: Callable[[st
         with pytest.raises(Unavailable, match="ran too long"), database.transaction() as session:
             session.connection().execute(text("SET LOCAL statement_timeout = 50"))
             session.connection().execute(text("SELECT pg_sleep(5)"))
-
-
-async def test_unknown_column_is_the_programs_error(fresh_url: Callable[[str], str]) -> None:
-    async with Database(fresh_url("postgresql")) as database:
-        with pytest.raises(ProgrammingError), database.transaction() as session:
-            session.connection().execute(text("SELECT nothing"))

@@ -129,44 +129,56 @@ class MultipleFound(DataError, LookupError):
         )
 
 
+ConflictKind = Literal["unique", "foreign_key", "referenced", "exclusion"]
+
+
 class Conflict(DataError):
     """Refuse a write that contradicts what is stored.
 
     `kind` is `unique` (SQLSTATE 23505; another row has the value), `foreign_key` (23503; the
     row that the fields point to does not exist), `referenced` (23503; other rows point
-    here) or `exclusion` (23P01). `fields` may be empty where the database does not say.
+    here) or `exclusion` (23P01). `fields` is empty where the database does not say; `candidates`
+    are then those of which it must be one.
     """
 
     def __init__(
         self,
         subject: str,
         *,
-        kind: Literal["unique", "foreign_key", "referenced", "exclusion"],
+        kind: ConflictKind,
         fields: Sequence[str] = (),
+        candidates: Sequence[str] = (),
         other: str | None = None,
         constraint: str | None = None,
     ) -> None:
         self.subject = subject
         self.kind = kind
         self.fields = tuple(fields)
+        self.candidates = tuple(candidates)
         self.other = other
         self.constraint = constraint
-        super().__init__(
-            _CONFLICTS[kind].format(
-                subject=subject,
-                fields=", ".join(self.fields) or "a unique key",
-                other=other or "a row",
-            )
-        )
+        named = ", ".join(self.fields) or (f"one of {', '.join(self.candidates)}" if self.candidates else "")
+        text, unnamed = _CONFLICTS[kind]
+        super().__init__(text.format(subject=subject, fields=named or unnamed, other=other or "a row"))
 
 
-_CONFLICTS = {
-    "unique": "{subject} refuses {fields}: another row already has this value. Choose another.",
-    "foreign_key": "{subject} refuses {fields}: it points to {other} that does not exist. "
-    "Create that first, or send another key.",
-    "referenced": "{subject} cannot be deleted or re-keyed: {other} still points to it. "
-    "Remove that first, or declare ondelete on its foreign key.",
-    "exclusion": "{subject} refuses {fields}: it overlaps a stored row. Choose another.",
+_CONFLICTS: dict[ConflictKind, tuple[str, str]] = {
+    "unique": (
+        "{subject} refuses {fields}: another row already has this value. Choose another.",
+        "a unique key",
+    ),
+    "foreign_key": (
+        "{subject} refuses {fields}: it points to {other} that does not exist. Create that, or send another.",
+        "a foreign key",
+    ),
+    "referenced": (
+        "{subject} cannot be deleted or re-keyed: {other} points to it. Remove that, or declare ondelete.",
+        "its key",
+    ),
+    "exclusion": (
+        "{subject} refuses {fields}: it overlaps a stored row. Choose another.",
+        "a value",
+    ),
 }
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import SQLModel
 
 from fieldstone.errors import (
+    ConfigurationError,
     Conflict,
     FieldstoneError,
     InvalidValues,
@@ -39,8 +40,8 @@ from fieldstone.violations.failures import Failure, failure_of
 def explain(error: BaseException, *, metadata: MetaData | None = None) -> FieldstoneError | None:
     """Give the Fieldstone error that says what a database error means; None where it has none.
 
-    Errors in the program itself (a syntax error, an unknown table) have none: they stay as they
-    are. `metadata` holds the tables to name; by default SQLModel's.
+    Errors in the program itself (a syntax error) have none: they stay as they are. `metadata`
+    holds the tables to name; by default SQLModel's.
     """
     if isinstance(error, PoolTimeout):
         return Unavailable(
@@ -91,6 +92,8 @@ def _postgresql(failure: Failure, evidence: Evidence, tables: MetaData) -> Field
             )
         case "25006":
             return _read_only()
+        case "42P01" | "42703":
+            return _not_migrated(failure)
         case "57014":
             return Unavailable(
                 "The database cancelled the statement: it ran too long. Narrow it, or allow more time."
@@ -114,11 +117,7 @@ def _sqlite(failure: Failure, evidence: Evidence, tables: MetaData) -> Fieldston
     _, _, rest = failure.message.partition(" constraint failed: ")
     table, columns = naming.sqlite_columns(tables, rest, evidence.table)
     match failure.sqlite_code:
-        case (
-            sqlite3.SQLITE_CONSTRAINT_UNIQUE
-            | sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
-            | sqlite3.SQLITE_CONSTRAINT_ROWID
-        ):
+        case code if code in _SQLITE_UNIQUE:
             return _conflict("unique", table, columns, failure)
         case sqlite3.SQLITE_CONSTRAINT_NOTNULL:
             return _invalid(table, columns, "not_null")
@@ -130,6 +129,8 @@ def _sqlite(failure: Failure, evidence: Evidence, tables: MetaData) -> Fieldston
             return _invalid(evidence.table, evidence.columns, "too_long")
         case sqlite3.SQLITE_MISMATCH:
             return _invalid(evidence.table, evidence.columns, "bad_value")
+        case sqlite3.SQLITE_ERROR if failure.message.startswith(_SQLITE_UNKNOWN):
+            return _not_migrated(failure)
     primary = (failure.sqlite_code or 0) & 0xFF
     if primary == sqlite3.SQLITE_READONLY:
         return _read_only()
@@ -145,6 +146,9 @@ _SQLITE_UNIQUE = (
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
     sqlite3.SQLITE_CONSTRAINT_ROWID,
 )
+
+# SQLite has one code for all that is wrong with a statement; its sentences are always English.
+_SQLITE_UNKNOWN = ("no such table", "no such column", "table ")
 
 _SQLITE_UNUSABLE = (
     sqlite3.SQLITE_FULL,
@@ -209,11 +213,7 @@ def _unclear_key(evidence: Evidence) -> Conflict:
     """List the keys that may be at fault in the text; `fields` stays empty, since none is known."""
     keys = () if evidence.table is None else evidence.table.foreign_key_constraints
     candidates = naming.fields(evidence.table, sorted({name for key in keys for name in key.column_keys}))
-    error = Conflict(naming.subject(evidence.table), kind="foreign_key")
-    which = f"one of {', '.join(candidates)}" if candidates else "a foreign key"
-    missing = "it points to a row that does not exist. Create that first, or send another key."
-    error.args = (f"{error.subject} refuses {which}: {missing}",)
-    return error
+    return Conflict(naming.subject(evidence.table), kind="foreign_key", candidates=candidates)
 
 
 def _check(table: Table | None, name: str | None, tables: MetaData) -> InvalidValues:
@@ -259,6 +259,13 @@ _VALUE_RULES = {
 def _stale(error: StaleDataError, tables: MetaData) -> StaleVersion:
     name = re.search(r"on table '([^']+)'", str(error))
     return StaleVersion(naming.subject(naming.find_table(tables, name[1]) if name else None))
+
+
+def _not_migrated(failure: Failure) -> ConfigurationError:
+    return ConfigurationError(
+        f"The database does not have what the models say: {failure.message.splitlines()[0]}. Bring its "
+        "tables up to date (a new database: db.create_all(), for tests and demos), or correct DATABASE_URL."
+    )
 
 
 def _read_only() -> ReadOnlyTransaction:
