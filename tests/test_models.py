@@ -268,6 +268,20 @@ def test_a_type_without_a_column_is_refused_with_the_way_out() -> None:
             items: list[int]
 
 
+def test_a_regex_is_kept_where_sqlmodel_loses_it() -> None:
+    class Coded(Local):
+        code: str = Field(regex="^[a-z]+$")
+
+    class Stamp(Coded, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    with pytest.raises(InvalidValues, match="code: String should match pattern"):
+        Stamp(code="A1")
+    with pytest.raises(ValidationError, match="should match pattern"):
+        Coded(code="A1")
+    assert Stamp(code="abc").code == "abc"
+
+
 def test_constraints_within_annotated_reach_the_column() -> None:
     class Nested(Local, table=True):
         id: int | None = Field(default=None, primary_key=True)

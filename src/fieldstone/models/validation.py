@@ -14,7 +14,7 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo as PydanticField
 from pydantic_core import CoreConfig, SchemaValidator
 from pydantic_core import PydanticUndefined as Undefined
@@ -41,7 +41,7 @@ def harden(field: PydanticField) -> None:
         # first, so that they meet the integer itself and not what a validator of the user made of it
         field.metadata = [*first, *field.metadata]
     elif annotation is str and _CLEAN not in metadata:
-        field.metadata = [*field.metadata, _CLEAN]
+        field.metadata = [*field.metadata, *_lost_pattern(field), _CLEAN]
     elif annotation is datetime and _stores_utc(field) and not any(_says_timezone(item) for item in metadata):
         field.metadata = [*field.metadata, _IN_UTC]
     if annotation is datetime:
@@ -51,6 +51,12 @@ def harden(field: PydanticField) -> None:
 
 _CLEAN = AfterValidator(clean_text)
 _IN_UTC = AfterValidator(in_utc)
+
+
+def _lost_pattern(field: PydanticField) -> list[Any]:
+    """Find the pattern of SQLModel's `Field(regex=...)`, which Pydantic takes for an unknown word."""
+    pattern = field._attributes_set.get("regex")
+    return [] if pattern is None else [StringConstraints(pattern=pattern)]
 
 
 def _stores_utc(field: PydanticField) -> bool:
