@@ -32,6 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Mapper
 
 from fieldstone import Database, Model
+from fieldstone.database.database import SESSION_OPTIONS
 
 DATABASE_URL = os.environ["DATABASE_URL"]
 WITH_MODEL = os.environ["CONFORMANCE_WITH_MODEL"] == "1"
@@ -60,10 +61,6 @@ def create_async_engine(url: str | URL, *, echo: bool = False, **_decided_by_us:
 def _database(echo: bool) -> Database:
     _databases.append(Database(DATABASE_URL, echo=echo))
     return _databases[-1]
-
-
-with Database("sqlite://") as _example, _example.transaction() as _session:
-    SESSION_OPTIONS = {"expire_on_commit": _session.expire_on_commit}
 
 
 class Session(sqlmodel.Session):

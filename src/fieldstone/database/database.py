@@ -34,6 +34,10 @@ _CREATION_LOCK = 0x6669656C64
 
 _CLOSING_SECONDS = 5
 
+# Objects stay readable after a commit, and a session that is over stays over: used again, it would
+# begin a transaction that nobody ends.
+SESSION_OPTIONS: Any = {"expire_on_commit": False, "close_resets_only": False}
+
 _READ_ONLY = {"postgresql": {"postgresql_readonly": True}, "sqlite": {sqlite.READ_ONLY: True}}
 
 
@@ -113,7 +117,7 @@ class Database:
         if read_only:
             engine = engine.execution_options(**_READ_ONLY[self.dialect])
         with explained():
-            session = Session(engine, expire_on_commit=False, close_resets_only=False)
+            session = Session(engine, **SESSION_OPTIONS)
             try:
                 yield session
                 session.commit()
@@ -130,7 +134,7 @@ class Database:
         if read_only:
             engine = engine.execution_options(**_READ_ONLY[self.dialect])
         with explained():
-            session = AsyncSession(engine, expire_on_commit=False, close_resets_only=False)
+            session = AsyncSession(engine, **SESSION_OPTIONS)
             try:
                 yield session
                 await session.commit()
