@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -40,6 +41,7 @@ SECRET = "s3cret-value"
 class Owner(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(default="", unique=True)
+    seen: datetime | None = None
 
 
 class Part(SQLModel, table=True):
@@ -236,6 +238,13 @@ async def test_value_that_cannot_be_stored_names_its_field(
     assert [(one.path, one.rule) for one in refusal.value.problems] == [((field,), rule)]
     assert SECRET not in str(refusal.value)
     assert "INSERT" not in str(refusal.value)
+
+
+async def test_value_that_its_type_refuses_is_named_by_its_table(ready: Face) -> None:
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001  # the mistake under test
+    with pytest.raises(InvalidValues, match="is not of the column's type") as refusal:
+        await attempt(ready, lambda session: session.add(Owner(name="a", seen=naive)))
+    assert "2026" not in str(refusal.value)
 
 
 async def test_number_out_of_range_in_a_condition_is_no_crash(ready: Face) -> None:

@@ -168,11 +168,17 @@ _CONFLICTS: dict[ConflictKind, tuple[str, str]] = {
         "a unique key",
     ),
     "foreign_key": (
-        "{subject} refuses {fields}: it points to {other} that does not exist. Create that, or send another.",
+        (
+            "{subject} refuses {fields}: it points to {other} that does not exist. "
+            "Create that first, or send another key."
+        ),
         "a foreign key",
     ),
     "referenced": (
-        "{subject} cannot be deleted or re-keyed: {other} points to it. Remove that, or declare ondelete.",
+        (
+            "{subject} cannot be deleted or re-keyed: {other} still points to it. "
+            "Remove that first, or declare ondelete on its foreign key."
+        ),
         "its key",
     ),
     "exclusion": (

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from traceback import walk_tb
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import SQLModel
@@ -298,6 +298,9 @@ def _unsendable(error: BaseException) -> FieldstoneError | None:
         return _invalid(evidence.table, evidence.columns, "out_of_range")
     if isinstance(refused, UnicodeEncodeError):
         return _invalid(evidence.table, evidence.columns, "bad_text")
+    if isinstance(error, StatementError) and isinstance(refused, (TypeError, ValueError)):
+        # A column's type refused it, as SQLModel's UTCDateTime does a naive datetime on a plain table.
+        return _invalid(evidence.table, evidence.columns, "bad_value")
     return None
 
 
