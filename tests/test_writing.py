@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from fieldstone import (
     Conflict,
     InvalidValues,
     NotFound,
+    RolledBack,
     count,
     create,
     delete,
@@ -226,3 +227,36 @@ async def test_what_a_write_returns_stays_readable_after_commit(empty: Face) -> 
     async with empty.transaction() as session:
         task = await empty(create, session, Task, {"title": "New"})
     assert task.model_dump()["title"] == "New"
+
+
+async def test_patch_does_not_change_the_key(stored: Face) -> None:
+    async with stored.transaction() as session:
+        await stored(patch, session, Task, 5, {"id": 5, "title": "Alone"})
+        with pytest.raises(InvalidValues, match="Task refuses id: is the key, and a key stays"):
+            await stored(patch, session, Task, 5, {"id": 7})
+
+
+async def test_an_error_caught_inside_the_transaction_does_not_hide_that_nothing_is_stored(
+    stored: Face,
+) -> None:
+    with pytest.raises(
+        RolledBack, match=r"nothing of it is stored. Catch that error outside the transaction"
+    ):
+        async with stored.transaction() as session:
+            await stored(create, session, Task, {"id": 9, "title": "Lost"})
+            with pytest.raises(Conflict):
+                await stored(create, session, Project, {"id": 9, "name": "Again", "slug": "apollo"})
+    async with stored.transaction() as session:
+        assert not await stored(exists, session, select(Task).where(Task.id == 9))
+
+
+async def test_an_attempt_inside_a_savepoint_can_be_given_up(stored: Face) -> None:
+    def attempt(session: Session) -> None:
+        with pytest.raises(Conflict), session.begin_nested():
+            create(session, Project, {"id": 9, "name": "Again", "slug": "apollo"})
+        create(session, Task, {"id": 9, "title": "Kept"})
+
+    async with stored.transaction() as session:
+        await stored.run(session, attempt)
+    async with stored.transaction() as session:
+        assert await stored(exists, session, select(Task).where(Task.id == 9))

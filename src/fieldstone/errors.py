@@ -16,6 +16,7 @@
     │   └── StaleVersion
     ├── TransactionError
     │   ├── ReadOnlyTransaction
+    │   ├── RolledBack
     │   ├── Unavailable
     │   ├── TransactionConflict
     │   └── CommitOutcomeUnknown
@@ -205,6 +206,10 @@ class TransactionError(FieldstoneError):
 
 class ReadOnlyTransaction(TransactionError):
     """Refuse a write inside a unit that was declared read-only."""
+
+
+class RolledBack(TransactionError):
+    """Say that the transaction ended with an earlier error, so nothing of it is or will be stored."""
 
 
 class Unavailable(TransactionError):

@@ -15,8 +15,8 @@ from sqlalchemy.orm import RelationshipProperty
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
-from fieldstone.errors import NotFound
-from fieldstone.keys import key_values, mapper_of
+from fieldstone.errors import InvalidValues, NotFound, Problem
+from fieldstone.keys import key_names, key_values, mapper_of
 from fieldstone.schemas import stored_values
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
@@ -46,6 +46,7 @@ def patch(session: Session, model: type[ModelT], key: Any, data: Data) -> ModelT
     """
     values = stored_values(data, model, sent_only=True)
     instance = _found(session, model, key)
+    _keep_key(instance, values)
     instance.sqlmodel_update(values)
     return _flushed(session, instance)
 
@@ -68,6 +69,18 @@ def _found(session: Session, model: type[ModelT], key: Any) -> ModelT:
     if instance is None:
         raise NotFound(model.__name__, key=key)
     return instance
+
+
+def _keep_key(instance: SQLModel, values: Mapping[str, Any]) -> None:
+    """Refuse to change what identifies the row: whatever points to it would point nowhere."""
+    changed = [
+        name
+        for name in key_names(type(instance))
+        if values.get(name, vars(instance)[name]) != vars(instance)[name]
+    ]
+    if changed:
+        message = "is the key, and a key stays. Create a row under the new key, and delete this one"
+        raise InvalidValues(type(instance).__name__, [Problem((name,), "key", message) for name in changed])
 
 
 def _flushed(session: Session, instance: ModelT) -> ModelT:

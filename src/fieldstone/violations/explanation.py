@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from traceback import walk_tb
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
-from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy.exc import PendingRollbackError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import SQLModel
@@ -28,6 +28,7 @@ from fieldstone.errors import (
     InvalidValues,
     Problem,
     ReadOnlyTransaction,
+    RolledBack,
     StaleVersion,
     TransactionConflict,
     Unavailable,
@@ -49,6 +50,8 @@ def explain(error: BaseException, *, metadata: MetaData | None = None) -> Fields
             "raise pool_size."
         )
     tables = SQLModel.metadata if metadata is None else metadata
+    if isinstance(error, PendingRollbackError):
+        return _rolled_back()
     if isinstance(error, StaleDataError):
         return _stale(error, tables)
     failure = failure_of(error)
@@ -265,6 +268,13 @@ def _not_migrated(failure: Failure) -> ConfigurationError:
     return ConfigurationError(
         f"The database does not have what the models say: {failure.message.splitlines()[0]}. Bring its "
         "tables up to date (a new database: db.create_all(), for tests and demos), or correct DATABASE_URL."
+    )
+
+
+def _rolled_back() -> RolledBack:
+    return RolledBack(
+        "The transaction was rolled back when a write in it was refused, so nothing of it is stored. Catch "
+        "that error outside the transaction, or make the attempt inside session.begin_nested()."
     )
 
 
