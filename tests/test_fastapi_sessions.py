@@ -192,7 +192,7 @@ async def test_twenty_writes_at_once_are_all_stored(face: Face, client: httpx.As
 
 
 async def test_more_requests_than_threads_and_connections_are_all_answered(fresh_url: FreshUrl) -> None:
-    async with Database(fresh_url("sqlite"), pool_size=2, max_overflow=0, pool_timeout=2) as small:
+    async with Database(fresh_url("sqlite"), pool_size=2, max_overflow=0, pool_timeout=60) as small:
         small.create_all(serving.METADATA)
         app = application(small, sync=True)
 
