@@ -116,10 +116,12 @@ ROWS = (
     Row("keys", "errors cache", MODELS, NO_IO),
     Row("twins", "cache", MODELS, NO_IO),
     Row("plans", "errors cache keys schemas", MODELS, NO_IO),
+    Row("objects", "twins", MODELS, NO_IO),
     Row("assembly", "errors cache keys plans", MODELS, NO_IO),
     Row("pages", "errors keys", MODELS, NO_IO),
     Row("reading", "errors verbs keys twins plans assembly pages", MODELS, NO_COMMIT),
     Row("writing", "errors verbs keys schemas violations", MODELS, NO_COMMIT),
+    Row("aggregates", "errors verbs objects", MODELS, NO_COMMIT),
     Row("resource", "errors keys plans pages schemas", MODELS, NO_IO),
     # The edges, each with its own framework.
     Row(

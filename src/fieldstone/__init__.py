@@ -1,5 +1,6 @@
 """SQLModel made production-grade: one set of models, from schema to API, sync and async."""
 
+from fieldstone.aggregates import aggregate
 from fieldstone.database import Database, Settings
 from fieldstone.errors import (
     CommitOutcomeUnknown,
@@ -86,6 +87,7 @@ __all__ = [
     "UtcDatetime",
     "Versioned",
     "ZeroAsNull",
+    "aggregate",
     "count",
     "create",
     "delete",
