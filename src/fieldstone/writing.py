@@ -15,11 +15,14 @@ from sqlalchemy.orm import RelationshipProperty
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
+from fieldstone.cycles import refuse_cycles
 from fieldstone.errors import NotFound
 from fieldstone.keys import key_values, mapper_of
 from fieldstone.schemas import stored_values
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
+
+refuse_cycles()
 
 ModelT = TypeVar("ModelT", bound=SQLModel)
 Data = BaseModel | Mapping[str, Any]
