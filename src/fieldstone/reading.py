@@ -104,10 +104,10 @@ def page(
     Raises InvalidValues for a size over 1,000 or an offset over 10,000,000.
     """
     bounded(size, offset, total)
-    made = plan(_model_of(statement), schema)
+    made = plan(model_of(statement), schema)
     read, layout = root_statement(made, slice_of(statement, size, offset))
     rows = list(_rows(session, read))
-    items = _assemble(session, made, schema, layout, rows[:size])
+    items = assemble(session, made, schema, layout, rows[:size])
     cap = cap_of(total)
     counted = _count(session, statement, cap) if total else None
     return page_of(
@@ -134,13 +134,13 @@ def seek(
     PlanError for an order that has other parts than columns.
     """
     bounded(size)
-    made = plan(_model_of(statement), schema)
+    made = plan(model_of(statement), schema)
     entity = entity_of(made, statement)
     step = walk(statement, entity, size=size, cursor=cursor, cursors=cursors or standard())
     read, layout = root_statement(made, step.statement, beside=step.columns)
     rows = list(_rows(session, read))
     previous, following = step.edges(rows, layout.end)
-    items = _assemble(session, made, schema, layout, step.shown(rows))
+    items = assemble(session, made, schema, layout, step.shown(rows))
     return keyset_page_of(schema, items, size=size, previous=previous, following=following)
 
 
@@ -179,7 +179,7 @@ def _entity_name(statement: Statement) -> str:
 
 
 def _read(session: Session, statement: Statement, schema: type[SchemaT]) -> list[SchemaT]:
-    made = plan(_model_of(statement), schema)
+    made = plan(model_of(statement), schema)
     return _run(session, made, schema, *root_statement(made, statement))
 
 
@@ -192,10 +192,10 @@ def _run(
     parameters: dict[str, Any] | None = None,
 ) -> list[SchemaT]:
     """Run the plan: the statement, then one more for each collection, then make the objects."""
-    return _assemble(session, made, schema, layout, _rows(session, statement, parameters))
+    return assemble(session, made, schema, layout, _rows(session, statement, parameters))
 
 
-def _assemble(
+def assemble(
     session: Session, made: ReadPlan, schema: type[SchemaT], layout: Layout, rows: Iterable[Any]
 ) -> list[SchemaT]:
     """Make objects of the rows, once the collections that wait for them are read."""
@@ -222,7 +222,7 @@ def _rows(
     return SQLAlchemySession.execute(session, statement, parameters)  # exec() gives one column only
 
 
-def _model_of(statement: Statement) -> Any:
+def model_of(statement: Statement) -> Any:
     """Find the model that a statement selects; what is no select is left for the plan to refuse."""
     described: Any = getattr(statement, "column_descriptions", None)
     entity = described[0]["entity"] if described else None
