@@ -130,6 +130,7 @@ ROWS = (
     Row("writing", "errors verbs keys cycles schemas violations", MODELS, NO_COMMIT),
     Row("aggregates", "errors verbs objects", MODELS, NO_COMMIT),
     Row("filters", "errors keys models.columns models.fields", MODELS, NO_IO),
+    Row("trees", "errors cache verbs keys branches plans schemas objects reading", MODELS, NO_COMMIT),
     Row("resource", "errors keys plans pages filters schemas", MODELS, NO_IO),
     # The edges, each with its own framework.
     Row(

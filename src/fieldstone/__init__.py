@@ -1,6 +1,8 @@
 """SQLModel made production-grade: one set of models, from schema to API, sync and async."""
 
 from fieldstone.aggregates import aggregate
+from fieldstone.bulk import create_many, delete_where, patch_where
+from fieldstone.cursors import Cursors
 from fieldstone.database import Database, Settings
 from fieldstone.errors import (
     CommitOutcomeUnknown,
@@ -26,6 +28,7 @@ from fieldstone.errors import (
     Unavailable,
     UrlError,
 )
+from fieldstone.filters import Filter, Selection, Sort, typed
 from fieldstone.models import (
     AssumedUtc,
     Field,
@@ -40,10 +43,13 @@ from fieldstone.models import (
     ZeroAsNull,
     partial,
 )
-from fieldstone.pages import Page
+from fieldstone.navigation import link_header, page_links
+from fieldstone.pages import KeysetPage, Page
 from fieldstone.plans import Depth, ReadPlan, loading, plan
-from fieldstone.reading import count, exists, fetch, first, get, one, one_or_none, page
+from fieldstone.reading import count, exists, fetch, first, get, one, one_or_none, page, seek
 from fieldstone.resource import Resource
+from fieldstone.trees import ancestors, subtree
+from fieldstone.upserting import UpsertCounts, Upserted, upsert, upsert_many
 from fieldstone.verbs import verb
 from fieldstone.writing import create, delete, patch
 
@@ -52,14 +58,17 @@ __all__ = [
     "CommitOutcomeUnknown",
     "ConfigurationError",
     "Conflict",
+    "Cursors",
     "DataError",
     "Database",
     "Depth",
     "DesignError",
     "Field",
     "FieldstoneError",
+    "Filter",
     "InvalidValues",
     "Json",
+    "KeysetPage",
     "MissingExtra",
     "Model",
     "ModelError",
@@ -75,7 +84,9 @@ __all__ = [
     "Relationship",
     "Resource",
     "SchemaError",
+    "Selection",
     "Settings",
+    "Sort",
     "StaleVersion",
     "StoredAs",
     "Timestamps",
@@ -83,24 +94,37 @@ __all__ = [
     "TransactionError",
     "UUIDKey",
     "Unavailable",
+    "UpsertCounts",
+    "Upserted",
     "UrlError",
     "UtcDatetime",
     "Versioned",
     "ZeroAsNull",
     "aggregate",
+    "ancestors",
     "count",
     "create",
+    "create_many",
     "delete",
+    "delete_where",
     "exists",
     "fetch",
     "first",
     "get",
+    "link_header",
     "loading",
     "one",
     "one_or_none",
     "page",
+    "page_links",
     "partial",
     "patch",
+    "patch_where",
     "plan",
+    "seek",
+    "subtree",
+    "typed",
+    "upsert",
+    "upsert_many",
     "verb",
 ]

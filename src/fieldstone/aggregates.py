@@ -21,8 +21,11 @@ from fieldstone.verbs import verb
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 
 
+Statement = Select[*tuple[Any, ...]]
+
+
 @verb
-def aggregate(session: Session, statement: Select[Any], schema: type[SchemaT]) -> list[SchemaT]:
+def aggregate(session: Session, statement: Statement, schema: type[SchemaT]) -> list[SchemaT]:
     """Read the rows of a select of columns by their labels, in one statement.
 
     The labels and the fields of the schema must be the same names; else raises PlanError.
@@ -34,7 +37,7 @@ def aggregate(session: Session, statement: Select[Any], schema: type[SchemaT]) -
     ]
 
 
-def columns_for(statement: Select[Any], schema: type[BaseModel]) -> tuple[str, ...]:
+def columns_for(statement: Statement, schema: type[BaseModel]) -> tuple[str, ...]:
     """Name the columns of a select in their order, if they are the fields of the schema."""
     if not isinstance(statement, Select):
         raise PlanError(

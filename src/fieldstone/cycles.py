@@ -19,16 +19,18 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import CTE, Connection, Integer, Select, and_, event, func, literal, select, tuple_
+from sqlalchemy import CTE, Connection, Integer, Select, event, func, literal, select
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import Session
 
-from fieldstone.branches import Branch, branches_of
+from fieldstone.branches import Branch, among, branches_of, columns_of, equal, upwards
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, Problem
 from fieldstone.models import Model
 
 Key = tuple[Any, ...]
+
+Statement = Select[*tuple[Any, ...]]
 
 # Any number serves, as long as all who move rows agree on it.
 _MOVES = 0x74726565
@@ -119,10 +121,10 @@ def _values(instance: Any, names: Iterable[str]) -> Key:
 
 def _finds_cycle(connection: Connection, branch: Branch, keys: list[Key]) -> bool:
     is_snapshot = _take_turns(connection, branch)
-    for above in _paths(branch, keys):
+    for path in _paths(branch, keys):
         if is_snapshot:
-            connection.execute(_hold(branch, above))
-        if connection.execute(_below_itself(branch, above)).first() is not None:
+            connection.execute(_hold(branch, path))
+        if connection.execute(_below_itself(branch, path)).first() is not None:
             return True
     return False
 
@@ -139,51 +141,18 @@ def _take_turns(connection: Connection, branch: Branch) -> bool:
 
 def _paths(branch: Branch, keys: list[Key]) -> Iterator[CTE]:
     step = _PARAMETERS // len(branch.pairs)
-    for start in range(0, len(keys), step):
-        yield _path(branch, keys[start : start + step])
+    for place in range(0, len(keys), step):
+        start = branch.table.alias()
+        yield upwards(branch, start, among(branch.key_of(start), keys[place : place + step]))
 
 
-def _path(branch: Branch, keys: list[Key]) -> CTE:
-    """Build the way up from each key: (the key, a key above it). UNION ends it where it repeats itself."""
-    first, further = branch.table.alias(), branch.table.alias()
-    ups = [first.c[column.key] for column, _ in branch.pairs]
-    own = [first.c[column.key] for _, column in branch.pairs]
-    start = select(*_named("own", own), *_named("above", ups)).where(
-        _among(own, keys), *[up.is_not(None) for up in ups]
-    )
-    path = start.cte("path", recursive=True)
-    ups = [further.c[column.key] for column, _ in branch.pairs]
-    meets = [
-        further.c[one.key] == up for (_, one), up in zip(branch.pairs, _above(branch, path), strict=True)
-    ]
-    step = select(*_own(branch, path), *ups).join_from(path, further, and_(*meets))
-    return path.union(step.where(*[up.is_not(None) for up in ups]))
+def _below_itself(branch: Branch, path: CTE) -> Statement:
+    own, above = columns_of(path, "own", branch), columns_of(path, "above", branch)
+    return select(literal(1)).where(equal(own, above)).limit(1)
 
 
-def _among(columns: list[Any], keys: Any) -> Any:
-    if len(columns) > 1:
-        return tuple_(*columns).in_(keys)
-    return columns[0].in_([key[0] for key in keys] if isinstance(keys, list) else keys)
-
-
-def _named(name: str, columns: list[Any]) -> list[Any]:
-    return [column.label(f"{name}_{place}") for place, column in enumerate(columns)]
-
-
-def _own(branch: Branch, path: CTE) -> list[Any]:
-    return [path.c[f"own_{place}"] for place in range(len(branch.pairs))]
-
-
-def _above(branch: Branch, path: CTE) -> list[Any]:
-    return [path.c[f"above_{place}"] for place in range(len(branch.pairs))]
-
-
-def _below_itself(branch: Branch, path: CTE) -> Select[Any]:
-    own, above = _own(branch, path), _above(branch, path)
-    return select(literal(1)).where(*[left == right for left, right in zip(own, above, strict=True)]).limit(1)
-
-
-def _hold(branch: Branch, path: CTE) -> Select[Any]:
+def _hold(branch: Branch, path: CTE) -> Statement:
     """Lock the rows above, which fails where one is no longer what this transaction sees."""
     keys = [column for _, column in branch.pairs]
-    return select(*keys).where(_among(keys, select(*_above(branch, path)))).with_for_update(read=True)
+    above = select(*columns_of(path, "above", branch))
+    return select(*keys).where(among(keys, above)).with_for_update(read=True)
