@@ -1,7 +1,9 @@
 """SQLModel made production-grade: one set of models, from schema to API, sync and async."""
 
+from fieldstone.aftercommit import after_commit
 from fieldstone.aggregates import aggregate
 from fieldstone.bulk import create_many, delete_where, patch_where
+from fieldstone.claiming import claim, claim_many, get_for_update
 from fieldstone.cursors import Cursors
 from fieldstone.database import Database, Settings
 from fieldstone.errors import (
@@ -28,7 +30,9 @@ from fieldstone.errors import (
     Unavailable,
     UrlError,
 )
+from fieldstone.exports import to_csv, to_ndjson
 from fieldstone.filters import Filter, Selection, Sort, typed
+from fieldstone.linking import link, replace_links, unlink
 from fieldstone.models import (
     AssumedUtc,
     Field,
@@ -48,6 +52,7 @@ from fieldstone.pages import KeysetPage, Page
 from fieldstone.plans import Depth, ReadPlan, loading, plan
 from fieldstone.reading import count, exists, fetch, first, get, one, one_or_none, page, seek
 from fieldstone.resource import Resource
+from fieldstone.streaming import stream
 from fieldstone.trees import ancestors, subtree
 from fieldstone.upserting import UpsertCounts, Upserted, upsert, upsert_many
 from fieldstone.verbs import verb
@@ -100,8 +105,11 @@ __all__ = [
     "UtcDatetime",
     "Versioned",
     "ZeroAsNull",
+    "after_commit",
     "aggregate",
     "ancestors",
+    "claim",
+    "claim_many",
     "count",
     "create",
     "create_many",
@@ -111,6 +119,8 @@ __all__ = [
     "fetch",
     "first",
     "get",
+    "get_for_update",
+    "link",
     "link_header",
     "loading",
     "one",
@@ -121,9 +131,14 @@ __all__ = [
     "patch",
     "patch_where",
     "plan",
+    "replace_links",
     "seek",
+    "stream",
     "subtree",
+    "to_csv",
+    "to_ndjson",
     "typed",
+    "unlink",
     "upsert",
     "upsert_many",
     "verb",
