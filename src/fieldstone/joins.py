@@ -50,7 +50,7 @@ def sources(statement: Any, entity: Any) -> dict[Any, Source]:
     ties: list[Tie] = list(_ties(statement.whereclause))
     for clause in statement.get_final_froms():
         _gather(clause, False, found, ties)
-    roots = [table for table in _leaves(sa_inspect(entity).selectable) if table in found]
+    roots = [table for table in leaves(sa_inspect(entity).selectable) if table in found]
     _settle(found, ties, roots)
     name = sa_inspect(entity).mapper.class_.__name__
     if any(found[table].optional for table in roots):
@@ -58,7 +58,7 @@ def sources(statement: Any, entity: Any) -> dict[Any, Source]:
             f"A keyset page of {name} needs {name} in every row, and an outer join may leave it out. "
             f"Start from select({name}) and join the rest to it."
         )
-    several = [str(table) for table, source in found.items() if not source.single]
+    several = [_named(table) for table, source in found.items() if not source.single]
     if several and not statement._distinct:
         raise PlanError(
             f"A keyset page of {name} cannot join {', '.join(several)}: one {name} may come several times. "
@@ -74,15 +74,16 @@ def _gather(clause: Any, optional: bool, found: dict[Any, Source], ties: list[Ti
     _gather(clause.left, optional or clause.full, found, ties)
     _gather(clause.right, optional or clause.full or clause.isouter, found, ties)
     inner = not (clause.isouter or clause.full)
-    right = set(_leaves(clause.right))
+    right = set(leaves(clause.right))
     # What an outer join demands of its left side is no filter: rows that lack it stay.
     ties += [tie for tie in _ties(clause.onclause) if inner or tie.table in right]
 
 
-def _leaves(clause: Any) -> Iterator[Any]:
+def leaves(clause: Any) -> Iterator[Any]:
+    """Yield the tables that a clause of FROM consists of."""
     if isinstance(clause, Join):
-        yield from _leaves(clause.left)
-        yield from _leaves(clause.right)
+        yield from leaves(clause.left)
+        yield from leaves(clause.right)
     else:
         yield clause
 
@@ -138,3 +139,8 @@ def _unique_keys(table: Any) -> Iterator[set[str]]:
         )
         if index.unique and not partial and len(index.columns) == len(index.expressions):
             yield {column.key for column in index.columns}
+
+
+def _named(table: Any) -> str:
+    stored = table.element if isinstance(table, Alias) else table
+    return stored.name if isinstance(stored, Table) else "a subquery"

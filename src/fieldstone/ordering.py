@@ -14,12 +14,13 @@ from enum import Enum
 from typing import Any
 
 from sqlalchemy import JSON, Column, Select, UnaryExpression
+from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.sql import operators
 from sqlalchemy.types import TypeDecorator
 from sqlalchemy.util import LRUCache
 
 from fieldstone.errors import PlanError
-from fieldstone.joins import Source, sources
+from fieldstone.joins import Source, leaves, sources
 from fieldstone.keys import key_attributes
 
 
@@ -73,16 +74,16 @@ class Order:
 def in_order(statement: Any) -> Any:
     """Make the statement's order total, whatever it orders by."""
     entity = statement.column_descriptions[0]["entity"]
-    terms = [_term(clause) for clause in _clauses(statement)]
-    clauses = [
-        clause if term is None else term.clause
-        for clause, term in zip(_clauses(statement), terms, strict=True)
-    ]
+    own = set(leaves(sa_inspect(entity).selectable))
+    given = _clauses(statement)
+    terms = [_term(clause) for clause in given]
     known = [term for term in terms if term is not None]
-    descending = bool(terms) and _is_descending(_clauses(statement)[-1])
-    return statement.order_by(None).order_by(
-        *clauses, *[one.clause for one in _tie_break(entity, known, descending)]
-    )
+    clauses = [
+        clause if term is None else _maybe_joined(term, own).clause
+        for clause, term in zip(given, terms, strict=True)
+    ]
+    ties = _tie_break(entity, known, descending=bool(given) and _is_descending(given[-1]))
+    return statement.order_by(None).order_by(*clauses, *[term.clause for term in ties])
 
 
 def order_of(statement: Select[Any], entity: Any) -> Order:
@@ -140,6 +141,11 @@ def _column_term(clause: Any, entity: Any) -> Term:
             "Store what is to be ordered by in a column of its own."
         )
     return term
+
+
+def _maybe_joined(term: Term, own: set[Any]) -> Term:
+    """An outer join may leave another table's columns null; saying where nulls stand costs nothing."""
+    return replace(term, nullable=term.nullable or term.column.table not in own)
 
 
 def _is_descending(clause: Any) -> bool:
