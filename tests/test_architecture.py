@@ -135,7 +135,8 @@ ROWS = (
     Row("synchronising", "assembly keys", MODELS, NO_COMMIT),
     Row(
         "upserting",
-        "errors verbs keys reading conflicts returned rows synchronising uniques violations violations.failures",
+        "errors verbs keys reading conflicts returned rows synchronising uniques violations "
+        "violations.failures",
         MODELS,
         NO_COMMIT,
     ),
