@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from fieldstone import count, fetch, page, typed
+from fieldstone import Resource, count, fetch, page, seek, typed
 from fieldstone.testing import count_statements
 from tests import domain, filtered
 from tests.faces import Face
@@ -216,6 +216,57 @@ async def test_a_selection_narrows_an_alias_and_keeps_its_conditions(domain_face
     async with domain_face.transaction(read_only=True) as session:
         rows = await domain_face(fetch, session, statement, domain.TaskRead)
     assert [row.title for row in rows] == ["Root"]
+
+
+async def test_a_sorted_list_is_walked_by_keyset(domain_face: Face) -> None:
+    for query in (
+        "sort=project.name,-title",
+        "sort=-reviewer_id,title&q=e",
+        "sort=parent.project.slug,title",
+    ):
+        statement = tasks.select(tasks.selection(query))
+        async with domain_face.transaction(read_only=True) as session:
+            rows = await domain_face(fetch, session, statement, domain.TaskRead)
+            walked: list[Any] = []
+            cursor = None
+            for _ in rows:
+                part = await domain_face(seek, session, statement, domain.TaskRead, size=1, cursor=cursor)
+                walked, cursor = [*walked, *part.items], part.next
+        assert (walked, cursor) == (rows, None), query
+
+
+async def test_a_relationship_to_one_row_from_the_far_side_can_be_sorted_by(domain_face: Face) -> None:
+    workers = Resource(
+        domain.Worker, read=domain.WorkerRead, filters=["profile.bio", "profile"], sort=["profile.bio"]
+    )
+    for query, keys in [
+        ("sort=-profile.bio", ["@ada", "@grace", "@claude-code"]),
+        ("sort=profile.bio", ["@ada", "@claude-code", "@grace"]),
+        ("profile__is_null=true", ["@claude-code", "@grace"]),
+        ("profile.bio__startswith=Counts", ["@ada"]),
+    ]:
+        async with domain_face.transaction(read_only=True) as session:
+            statement = workers.select(workers.selection(query))
+            part = await domain_face(page, session, statement, domain.WorkerRead)
+        assert [row.id for row in part.items] == keys, query
+
+
+async def test_inherited_tables_are_filtered_and_sorted(domain_face: Face) -> None:
+    cars = Resource(
+        domain.Car,
+        read=domain.CarRead,
+        filters=["wheels", "doors", "owner.name"],
+        sort=["wheels", "owner.name"],
+    )
+    async with domain_face.transaction() as session:
+        session.add_all(
+            [domain.Car(wheels=3, owner_id="@ada"), domain.Car(doors=2), domain.Vehicle(wheels=3)]
+        )
+    for query, doors in [("wheels=3&owner.name=Ada", [5]), ("doors__ge=1&sort=-owner.name,wheels", [5, 2])]:
+        async with domain_face.transaction(read_only=True) as session:
+            statement = cars.select(cars.selection(query))
+            rows = await domain_face(fetch, session, statement, domain.CarRead)
+        assert [row.doors for row in rows] == doors, query
 
 
 async def test_typed_operands_build_what_the_query_string_builds(stored: Face) -> None:

@@ -146,7 +146,7 @@ class Grammar:
         near = [one.name for one in self.parameters if one.path == path]
         if near:
             return f"Unknown parameter. Known for {path} are: {', '.join(near)}"
-        own = [name for name in ("q", "sort") if name in self.fields()]
+        own = [name for name, paths in (("q", self.searched), ("sort", self.sortable)) if paths]
         plain = {one.path for one in self.parameters if one.name == one.path}
         names = dict.fromkeys(one.path if one.path in plain else one.name for one in self.parameters)
         operators = sorted({one.operator.name for one in self.parameters if one.path in plain} - {"eq"})

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Mapper, aliased
+from sqlalchemy import Column, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy.orm import Mapper, RelationshipDirection, RelationshipProperty, aliased
 from sqlmodel import SQLModel
 
 from fieldstone.errors import DesignError
@@ -29,7 +29,7 @@ class Path:
     owner: type[SQLModel]
     column: Any
     many: bool
-    """Whether a to-many relationship stands on the way."""
+    """Whether a relationship on the way may lead to several rows."""
     optional: bool
     """Whether a relationship on the way may lead nowhere."""
 
@@ -52,8 +52,9 @@ def resolve(model: type[SQLModel], text: str) -> Path:
         if step not in mapper.relationships:
             raise _lost(text, step, mapper, "relationships", mapper.relationships.keys())
         relationship = mapper.relationships[step]
-        many = many or bool(relationship.uselist)
-        optional = optional or any(column.nullable for column in relationship.local_columns)
+        by_key = relationship.direction is RelationshipDirection.MANYTOONE
+        many = many or not (by_key or _leads_to_one(relationship))
+        optional = optional or not by_key or any(column.nullable for column in relationship.local_columns)
         mapper = relationship.mapper
     if name in mapper.relationships:
         return Path(text, mapper.class_, None, many, optional)
@@ -61,6 +62,17 @@ def resolve(model: type[SQLModel], text: str) -> Path:
         names = [*mapper.column_attrs.keys(), *mapper.relationships.keys()]
         raise _lost(text, name, mapper, "attributes", names)
     return Path(text, mapper.class_, mapper.column_attrs[name].columns[0], many, optional)
+
+
+def _leads_to_one(relationship: RelationshipProperty[Any]) -> bool:
+    """Whether a unique column points back, so that a join repeats no row; `uselist` is only a promise."""
+    remote = {column for column in relationship.remote_side if isinstance(column, Column)}
+    return relationship.secondary is None and any(
+        column.unique or {column} == set(constraint.columns)
+        for column in remote
+        for constraint in column.table.constraints
+        if isinstance(constraint, UniqueConstraint | PrimaryKeyConstraint)
+    )
 
 
 def _lost(text: str, step: str, mapper: Mapper[Any], what: str, known: Sequence[str]) -> DesignError:
@@ -80,21 +92,21 @@ def related_to(entity: Any, name: str) -> tuple[Any, Any]:
     return target, attribute.of_type(target)
 
 
-def value_at(entity: Any, text: str) -> Any:
-    """Build the value at the end of a path that leads to one row at most.
+class Way:
+    """Reach the values at the ends of paths that lead to one row at most, each table joined once."""
 
-    Further away than the entity itself it is a subquery: a join would have to be agreed upon with
-    the statement that this becomes a part of.
-    """
-    first, *rest = text.split(".")
-    if not rest:
-        return getattr(entity, first)
-    start, link = related_to(entity, first)
-    here, joins = start, []
-    for name in rest[:-1]:
-        here, step = related_to(here, name)
-        joins.append(step)
-    subquery = select(getattr(here, rest[-1])).select_from(start)
-    for step in joins:
-        subquery = subquery.join(step)
-    return subquery.where(link).correlate(entity).scalar_subquery()
+    def __init__(self, statement: Any) -> None:
+        self.statement = statement
+        self._reached: dict[str, Any] = {"": statement.column_descriptions[0]["entity"]}
+
+    def to(self, text: str) -> Any:
+        """Give the value at the end of a path, with what it takes joined to the statement."""
+        relationships, _, name = text.rpartition(".")
+        return getattr(self._entity(relationships), name)
+
+    def _entity(self, text: str) -> Any:
+        if text not in self._reached:
+            before, _, name = text.rpartition(".")
+            self._reached[text], link = related_to(self._entity(before), name)
+            self.statement = self.statement.outerjoin(link)
+        return self._reached[text]

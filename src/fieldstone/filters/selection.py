@@ -16,7 +16,7 @@ from sqlalchemy import and_, or_
 from sqlalchemy import inspect as sa_inspect
 
 from fieldstone.filters.operators import OPERATORS, Condition
-from fieldstone.filters.paths import related_to, resolve, value_at
+from fieldstone.filters.paths import Way, related_to, resolve
 from fieldstone.filters.values import as_text
 
 StatementT = TypeVar("StatementT", bound=Any)
@@ -74,7 +74,7 @@ class Selection:
         if conditions:
             statement = statement.where(*conditions)
         if self.sort:
-            statement = statement.order_by(None).order_by(*(_order(entity, one) for one in self.sort))
+            statement = _ordered(statement, self.sort)
         return statement
 
 
@@ -109,9 +109,13 @@ def _exists(link: Any, condition: Condition) -> Condition:
     return found
 
 
-def _order(entity: Any, one: Sort) -> Any:
-    value = value_at(entity, one.path)
-    ordered = value.desc() if one.descending else value.asc()
-    path = resolve(sa_inspect(entity).mapper.class_, one.path)
-    # Said only where it matters: an index serves the plain form.
-    return ordered.nulls_last() if path.nullable or path.optional else ordered
+def _ordered(statement: Any, sort: Iterable[Sort]) -> Any:
+    """Order by the values alone. To-one joins repeat no row, and a keyset page can look at their columns."""
+    model = sa_inspect(statement.column_descriptions[0]["entity"]).mapper.class_
+    way, order = Way(statement), []
+    for one in sort:
+        path, value = resolve(model, one.path), way.to(one.path)
+        directed = value.desc() if one.descending else value.asc()
+        # Said only where it matters: an index serves the plain form.
+        order.append(directed.nulls_last() if path.nullable or path.optional else directed)
+    return way.statement.order_by(None).order_by(*order)
