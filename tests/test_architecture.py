@@ -133,7 +133,7 @@ ROWS = (
     Row("writing", "errors verbs keys cycles schemas nesting children violations", MODELS, NO_COMMIT),
     Row("rows", "errors cache keys models.validation schemas schemas.values", MODELS, NO_IO),
     Row("conflicts", "errors keys models rows uniques", MODELS, NO_IO),
-    Row("returned", "errors plans twins", MODELS, NO_IO),
+    Row("returned", "errors objects plans", MODELS, NO_IO),
     Row("synchronising", "assembly keys", MODELS, NO_COMMIT),
     Row(
         "upserting",

@@ -14,6 +14,7 @@ from fieldstone import (
     Database,
     InvalidValues,
     PlanError,
+    ReadOnlyTransaction,
     create,
     create_many,
     fetch,
@@ -199,6 +200,12 @@ async def test_inherited_rows_are_changed_in_all_their_tables(face: Face) -> Non
         found = (await face.exec(session, select(Car).order_by(col(Car.doors)))).all()
         assert [(one.wheels, one.doors) for one in found] == [(4, 3), (6, 7)]
         assert sorted((await face.exec(session, select(Document.title))).all()) == ["document", "x"]
+
+
+async def test_a_read_only_unit_refuses_it(stock: Face) -> None:
+    with pytest.raises(ReadOnlyTransaction):
+        async with stock.transaction(read_only=True) as session:
+            await stock(patch_where, session, select(Item).where(col(Item.amount) > 0), {"name": "x"})
 
 
 @pytest.mark.parametrize("limited", [False, True])

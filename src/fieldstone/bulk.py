@@ -21,8 +21,9 @@ from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from fieldstone.cycles import moves, refuse_moved
 from fieldstone.errors import PlanError
-from fieldstone.keys import key_attributes, mapper_of
+from fieldstone.keys import key_attributes, key_names, mapper_of
 from fieldstone.returned import Returned, returned
 from fieldstone.rows import Data, Row, batches, by_shape, changes, has_wide_rules, stamps
 from fieldstone.synchronising import after_delete, after_update, among
@@ -74,6 +75,7 @@ def _create_many(
             counted += len(batch)
             with explained(metadata=model.metadata):
                 made += _insert_batch(session, model, batch, shape)
+            refuse_moved(session, model, list(_placed(model, batch)))
     return counted if shape is None else made
 
 
@@ -95,6 +97,14 @@ def _insert_batch(
         if shape is not None:
             found |= {row.index: shape.object(one) for row, one in zip(group, result, strict=True)}
     return [found[row.index] for row in batch] if shape is not None else []
+
+
+def _placed(model: type[SQLModel], batch: list[Row]) -> Iterator[tuple[Any, ...]]:
+    """Give the keys of rows that came with key and parent: only these can be above what is above them."""
+    names = key_names(model)
+    for row in batch:
+        if row.sent.issuperset(names) and moves(model, row.values):
+            yield tuple(row.values[name] for name in names)
 
 
 class PatchWhere(Protocol):
@@ -144,7 +154,8 @@ def _patch_where(
 
     Values obey the rules of `patch`, and may be SQL expressions: `{"hits": Task.hits + 1}`. A
     statement without a filter is refused unless `everything=True`. A model with rules over several
-    fields, or in several tables, is changed row by row. Raises InvalidValues and Conflict.
+    fields, or in several tables, is changed row by row; so are rows that get another parent in their
+    tree. Raises InvalidValues and Conflict.
     """
     model = _model_of(statement, everything, "patch_where")
     shape = None if into is None else returned(model, into)
@@ -153,7 +164,7 @@ def _patch_where(
         return 0 if shape is None else []
     with explained(metadata=model.metadata):
         session.flush()
-        if has_wide_rules(model) or len(mapper_of(model).tables) > 1:
+        if has_wide_rules(model) or moves(model, values) or len(mapper_of(model).tables) > 1:
             return _patch_each(session, model, statement, values, shape)
         written = {getattr(model, name): value for name, value in {**values, **stamps(model, values)}.items()}
         command = update(model).where(*_condition(model, statement)).values(written)

@@ -10,13 +10,14 @@ holds to its end; a table's moves are rare and short, while locking the ancestor
 in the very case it is for. A transaction that reads an older snapshot (REPEATABLE READ) takes the
 ancestors' rows as well, and PostgreSQL refuses it one that has changed since.
 
-Statements that skip the instances (`update(Task)`) are not looked at.
+Statements that skip the instances (`update(Task)`) are not looked at; who writes so by a verb calls
+`refuse_moved` afterwards.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import CTE, Connection, Integer, Select, event, func, literal, select
@@ -26,6 +27,7 @@ from sqlalchemy.orm import Session
 from fieldstone.branches import Branch, among, branches_of, columns_of, equal, upwards
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, Problem
+from fieldstone.keys import key_attributes, key_names
 from fieldstone.models import Model
 
 Key = tuple[Any, ...]
@@ -43,6 +45,23 @@ def refuse_cycles() -> None:
     """Look at every flush, of the sync sessions and of those inside async ones."""
     event.listen(Session, "before_flush", _before_flush)
     event.listen(Session, "after_flush", _after_flush)
+
+
+def moves(model: type[Any], values: Mapping[str, Any]) -> bool:
+    """Tell whether these values give a row a parent that may stand below it."""
+    return any(all(values.get(name) is not None for name in branch.up) for branch in _guarded(model))
+
+
+def refuse_moved(session: Session, model: type[Any], keys: Sequence[Key]) -> None:
+    """Refuse a cycle through the rows with these primary keys, which a statement has just written."""
+    for branch in _guarded(model):
+        found = list(keys)
+        if branch.key != key_names(model):
+            named = [getattr(model, name) for name in branch.key]
+            held = select(*named).where(among(key_attributes(model), found))
+            found = [tuple(row) for row in session.execute(held)]
+        if found and _finds_cycle(session.connection(bind_arguments={"mapper": model}), branch, found):
+            raise _refusal(model, branch)
 
 
 def _before_flush(session: Session, context: Any, instances: Any) -> None:

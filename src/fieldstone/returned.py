@@ -6,43 +6,33 @@ read, so a write over many rows refuses it rather than hide a statement for each
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from sqlmodel import SQLModel
 
 from fieldstone.errors import PlanError
+from fieldstone.objects import object_of
 from fieldstone.plans import plan
-from fieldstone.twins import twin
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
-
-logger = logging.getLogger("fieldstone")
 
 
 @dataclass(frozen=True)
 class Returned(Generic[SchemaT]):
     """The columns to return, and how to make an object of their values."""
 
+    model: type[SQLModel]
     schema: type[SchemaT]
     names: tuple[str, ...]
     columns: tuple[Any, ...]
 
     def object(self, values: Sequence[Any]) -> SchemaT:
-        """Make the schema's object; a row that another program wrote badly is given as stored."""
+        """Make the schema's object of one returned row."""
         found = dict(zip(self.names, values, strict=False))
-        try:
-            made: SchemaT = twin(self.schema).validate_python(found, by_name=True, by_alias=False)
-        except ValidationError:
-            logger.warning(
-                "A row does not fit %s and is given as stored; fetch(...) names its fields",
-                self.schema.__name__,
-            )
-            made = self.schema.model_construct(**found)
-        return made
+        return object_of(self.schema, found, subject=self.model.__name__)
 
 
 def is_flat(model: type[SQLModel], schema: type[BaseModel]) -> bool:
@@ -60,4 +50,4 @@ def returned(model: type[SQLModel], schema: type[SchemaT]) -> Returned[SchemaT]:
             f"{schema.__name__} shows {', '.join(related)} of {model.__name__}, but a write over many rows "
             "gives back the columns of its own table. Use a schema without it, or fetch(...) afterwards."
         )
-    return Returned(schema, made.columns, tuple(getattr(model, name) for name in made.columns))
+    return Returned(model, schema, made.columns, tuple(getattr(model, name) for name in made.columns))

@@ -23,6 +23,7 @@ from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone.conflicts import Target, target_of
+from fieldstone.cycles import moves, refuse_moved
 from fieldstone.errors import InvalidValues, ModelError, Problem
 from fieldstone.keys import key_attributes, key_names
 from fieldstone.reading import get
@@ -137,8 +138,11 @@ def _upsert(
     with explained(metadata=model.metadata):
         session.flush()
         found, created = _stored(session, target, row, answer.wanted)
+    key = _key(model, found)
+    if moves(model, row.values):
+        refuse_moved(session, model, [key])
     if into is not None and not created:
-        after_update(session, model, [tuple(found[: len(key_names(model))])])
+        after_update(session, model, [key])
     return Upserted(answer.made_of(found), created)
 
 
@@ -225,28 +229,35 @@ def _answer(session: Session, model: type[SQLModel], schema: type[BaseModel] | N
     return _Answer(keys, lambda found: get(session, model, tuple(found[: len(keys)]), schema))
 
 
+def _key(model: type[SQLModel], found: Any) -> tuple[Any, ...]:
+    names = key_names(model)
+    if isinstance(found[0], model):
+        return tuple(getattr(found[0], name) for name in names)
+    return tuple(found[: len(names)])
+
+
 def _upsert_group(session: Session, target: Target, rows: list[Row]) -> UpsertCounts:
-    names, key = target.changed(rows[0]), key_attributes(target.model)[0]
+    names, keys = target.changed(rows[0]), key_attributes(target.model)
     if target.dialect == "postgresql" and names:
-        flags = _all(session, target, target.updating(names).returning(_CREATED), rows)
-        created, updated = sum(flags), len(flags) - sum(flags)
+        written = _all(session, target, target.updating(names).returning(*keys, _CREATED), rows)
+        created = sum(row[-1] for row in written)
     else:
-        created = len(_all(session, target, target.inserting().returning(key), rows))
+        written = _all(session, target, target.inserting().returning(*keys), rows)
+        created = len(written)
         # the rows just created have the wanted values, so the second statement passes them over
-        again = _all(session, target, target.updating(names).returning(key), rows) if names else []
-        updated = len(again)
-    return UpsertCounts(created, updated, len(rows) - created - updated)
+        if names:
+            written += _all(session, target, target.updating(names).returning(*keys), rows)
+    if any(moves(target.model, row.values) for row in rows):
+        refuse_moved(session, target.model, [_key(target.model, row) for row in written])
+    return UpsertCounts(created, len(written) - created, len(rows) - len(written))
 
 
-def _all(session: Session, target: Target, statement: Any, rows: list[Row]) -> Sequence[Any]:
+def _all(session: Session, target: Target, statement: Any, rows: list[Row]) -> list[Any]:
     values = [row.values for row in rows]
     try:
         with explained(metadata=target.model.metadata):
-            return (
-                SQLAlchemySession.execute(session, statement, values, execution_options=_OPTIONS)
-                .scalars()
-                .all()
-            )
+            result = SQLAlchemySession.execute(session, statement, values, execution_options=_OPTIONS)
+            return list(result)
     except DBAPIError as error:
         failure = failure_of(error)
         if failure is None or failure.sqlstate != _TWICE:
