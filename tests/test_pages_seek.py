@@ -197,6 +197,23 @@ async def test_there_and_back_every_row_comes_once_in_the_order_of_offset_pages(
             assert [one.items for one in backward] == [one.items for one in forward]
 
 
+@pytest.mark.parametrize("seed", range(8))
+async def test_any_order_of_any_columns_is_walked_there_and_back(stored: Face, seed: int) -> None:
+    chance = random.Random(seed)
+    names = ["title", "done", "rank", "weight", "price", "printed", "seen_at", "level", "shelf_code", "id"]
+    clauses = []
+    for name in chance.sample(names, chance.randint(2, 4)):
+        clause: Any = col(getattr(B, name))
+        clause = chance.choice([clause.asc(), clause.desc()])
+        clauses.append(chance.choice([clause, clause.nulls_first(), clause.nulls_last()]))
+    statement = select(Book).order_by(*clauses)
+    async with stored.transaction(read_only=True) as session:
+        expected = [one.id for one in (await stored(page, session, statement, BookRead, size=1000)).items]
+        forward = await walked(stored, session, statement, BookRead, 3)
+        backward = await walked_back(stored, session, statement, BookRead, 3, forward[-1])
+    assert ids(forward) == ids(backward) == expected
+
+
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [

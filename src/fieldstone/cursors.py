@@ -129,7 +129,7 @@ class Cursors:
 
     def _masked(self, payload: bytes, tag: bytes) -> bytes:
         mask = hashlib.shake_256(self._key(b"mask") + tag).digest(len(payload))
-        return bytes(one ^ other for one, other in zip(payload, mask, strict=True))
+        return (int.from_bytes(payload) ^ int.from_bytes(mask)).to_bytes(len(payload))
 
 
 class CursorSettings(BaseSettings):

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Select
 
+from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, Problem
 from fieldstone.ordering import in_order
 
@@ -82,7 +83,7 @@ def page_of(
     cap: int | None = None,
 ) -> Page[ItemT]:
     """Make the page. `counted` is one more than `cap` where there are more."""
-    made: Any = Page.__class_getitem__(schema)  # at run time, so that it is the response model
+    made = _of(Page, schema)
     capped = counted is not None and cap is not None and counted > cap
     built: Page[ItemT] = made.model_construct(
         items=items,
@@ -99,6 +100,12 @@ def keyset_page_of(
     schema: type[ItemT], items: list[ItemT], *, size: int, previous: str | None, following: str | None
 ) -> KeysetPage[ItemT]:
     """Make the page between two cursors."""
-    made: Any = KeysetPage.__class_getitem__(schema)
+    made = _of(KeysetPage, schema)
     built: KeysetPage[ItemT] = made.model_construct(items=items, size=size, next=following, previous=previous)
     return built
+
+
+@cached  # Pydantic keeps such a class only as long as somebody else does
+def _of(page: Any, schema: Any) -> Any:
+    """Give `Page[schema]`, made at run time, so that it is the response model."""
+    return page[schema]
