@@ -10,7 +10,7 @@ from weakref import WeakSet
 import pytest
 from sqlmodel import col, select
 
-from fieldstone import Conflict, InvalidValues, Model, PlanError, count, create_many, fetch
+from fieldstone import Conflict, Database, InvalidValues, Model, PlanError, count, create_many, fetch
 from fieldstone.testing import count_statements
 from tests.domain import METADATA as DOMAIN
 from tests.domain import Assignment, Car, Letter
@@ -139,7 +139,8 @@ class Sent(dict[str, Any]):
     __hash__ = object.__hash__  # type: ignore[assignment]  # by identity, for the set of those alive
 
 
-async def test_a_hundred_thousand_rows_take_little_memory(stock: Face) -> None:
+def test_a_hundred_thousand_rows_take_little_memory(database: Database) -> None:
+    database.create_all(METADATA)
     alive: WeakSet[Sent] = WeakSet()
     most = 0
 
@@ -153,13 +154,13 @@ async def test_a_hundred_thousand_rows_take_little_memory(stock: Face) -> None:
                 tracemalloc.start()  # from here, since it makes everything slow
             yield row
 
-    async with stock.transaction() as session:
+    with database.transaction() as session:
         try:
-            assert await stock(create_many, session, Guest, rows()) == 100_000
+            assert create_many(session, Guest, rows()) == 100_000
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        last = await stock(fetch, session, select(Guest).where(col(Guest.name) == "worker 99999"), GuestName)
+        last = fetch(session, select(Guest).where(col(Guest.name) == "worker 99999"), GuestName)
     assert last == [GuestName(name="worker 99999")]
     assert most <= 2_000
     assert peak < 4_000_000  # ten thousand rows that stayed would be more than twice as much
