@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, text
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, select
 
 from fieldstone import (
@@ -23,7 +24,18 @@ from fieldstone import (
     get_for_update,
 )
 from fieldstone.testing import count_statements
-from tests.domain import METADATA, Assignment, AssignmentRead, Car, Task, TaskRead, TaskUpdate, Worker, sample
+from tests.domain import (
+    METADATA,
+    Assignment,
+    AssignmentRead,
+    Car,
+    CarRead,
+    Task,
+    TaskRead,
+    TaskUpdate,
+    Worker,
+    sample,
+)
 from tests.faces import Face
 from tests.stock import METADATA as STOCK
 from tests.stock import Item
@@ -129,8 +141,21 @@ async def test_a_version_counts_a_claim(face: Face) -> None:
         session.add_all([Item(code="a"), Item(code="b")])
     async with face.transaction() as session:
         items = select(Item).order_by(Item.code)
-        claimed = await face(claim_many, session, items, {"amount": 1}, limit=2)
+        with count_statements(face.database) as statements:
+            claimed = await face(claim_many, session, items, {"amount": 1}, limit=2)
+        assert len(statements) == 1 + 2  # SQLAlchemy checks the version of each row by its own UPDATE
         assert [(item.code, item.version) for item in claimed] == [("a", 2), ("b", 2)]
+
+
+async def test_an_alias_and_a_subclass_can_be_claimed(stored: Face) -> None:
+    task = aliased(Task)
+    below = select(task).join(Task, col(task.parent_id) == Task.id).order_by(col(task.id))
+    async with stored.transaction() as session:
+        session.add(Car(id=1, doors=3))
+    async with stored.transaction() as session:
+        assert (await stored(claim, session, below, TAKEN)).id == 2
+        car = await stored(claim, session, select(Car), {"doors": 5, "wheels": 3}, into=CarRead)
+        assert (car.doors, car.wheels) == (5, 3)
 
 
 async def test_without_values_a_row_is_only_locked(stored: Face) -> None:

@@ -85,7 +85,9 @@ def test_lines_and_quotes_are_those_of_rfc_4180() -> None:
     assert one_cell('a "b", c\r\nd\ne') == 'a "b", c\r\nd\ne'
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd|x", "-cmd", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "=", "-1+1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+cmd|x", "-cmd", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "=", "-1+1", "\uff1d1"]
+)
 def test_text_that_a_spreadsheet_would_run_is_kept_from_it(text: str) -> None:
     assert one_cell(text) == f"'{text}"
     assert one_cell(text, formulas=True) == text

@@ -38,7 +38,8 @@ Line = Callable[[Any], bytes]
 # A chunk costs a write to a socket or a turn of the event loop, a row alone is too little for one.
 CHUNK = 64 * 1024
 
-_RUNS_IN_A_SPREADSHEET = ("=", "+", "-", "@", "\t", "\r", "\n")
+# The last four are the full-width forms, which spreadsheets in East Asian locales read alike.
+_RUNS_IN_A_SPREADSHEET = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
