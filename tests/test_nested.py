@@ -122,7 +122,7 @@ async def stored(face: Face) -> Face:
     async with face.transaction() as session:
         session.add_all([Project(id=2, name="Gemini", slug="gemini"), Task(title="Old")])
         session.add_all([Worker(id=f"@{name}", name=name) for name in ("ada", "grace")])
-        session.add_all([Tag(id=1, label="urgent"), Tag(id=2, label="later")])
+        session.add_all([Tag(label="urgent"), Tag(label="later")])
     return face
 
 
@@ -209,6 +209,30 @@ async def test_values_are_refused_by_path(orders: Face) -> None:
         ("/lines/2/colour", "extra_forbidden"),
         ("/number", "string_too_long"),
     ]
+
+
+async def test_what_is_no_object_or_list_is_refused_by_path(stored: Face) -> None:
+    data = {"title": "x", "tags": 5, "assignments": [5, {}], "project": "Gemini", "subtasks": {"title": "y"}}
+    assert sorted(await refused(stored, Task, data)) == [
+        ("/assignments/0", "model_type"),
+        ("/assignments/1/worker_id", "missing"),
+        ("/project", "model_type"),
+        ("/subtasks", "list_type"),
+        ("/tags", "list_type"),
+    ]
+
+
+async def test_of_many_problems_the_first_hundred_are_told(stored: Face) -> None:
+    for item in ({}, {"worker_id": "@nobody"}):
+        assignments = [{"worker_id": "@ada"}, *[{**item, "role": str(n)} for n in range(150)]]
+        assert len(await refused(stored, Task, {"title": "x", "assignments": assignments})) == 100
+
+
+async def test_an_instance_may_stand_among_nested_values(stored: Face) -> None:
+    async with stored.transaction() as session:
+        tag = Tag(label="own")
+        task = await stored(create, session, Task, {"title": "x", "tags": [tag, {"label": "new"}, {"id": 1}]})
+        assert [one.label for one in task.tags] == ["own", "new", "urgent"]
 
 
 async def test_a_missing_row_is_named_by_path(stored: Face) -> None:
@@ -302,3 +326,31 @@ async def test_generated_routes_point_to_the_problem(stored: Face) -> None:
         made = await client.post("/tasks", json={"title": "x", "assignments": assignments[:1]})
         assert made.status_code == 201
         assert made.json()["assignments"][0]["worker"]["id"] == "@ada"
+
+
+def deep(levels: int) -> dict[str, Any]:
+    """Nest a task in a task, so many levels down."""
+    body: dict[str, Any] = {"title": "x"}
+    for _ in range(levels):
+        body = {"title": "x", "subtasks": [body]}
+    return body
+
+
+async def test_what_is_nested_too_deeply_is_refused(stored: Face) -> None:
+    async with stored.transaction() as session:
+        await stored(create, session, Task, deep(50))
+    for data in (deep(51), deep(120), TaskNew.model_validate(deep(51))):
+        ((pointer, rule),) = await refused(stored, Task, data)
+        assert (pointer, rule) == ("/subtasks/0" * 51, "too_deep")
+
+
+async def test_no_depth_of_a_body_is_a_server_error(stored: Face) -> None:
+    app = FastAPI()
+    install(app, stored.database)
+    app.include_router(routes(Resource(Task, read=TaskRead, create=TaskNew), sync=not stored.is_async))
+    async with client_of(app) as client:
+        for levels in (51, 100, 150, 200, 250, 300, 400, 600):
+            body = '{"title":"x","subtasks":[' * levels + '{"title":"x"}' + "]}" * levels
+            answer = await client.post("/tasks", content=body, headers={"content-type": "application/json"})
+            assert answer.status_code in (400, 422), (levels, answer.text)
+            assert len(answer.text) < 10_000

@@ -17,7 +17,7 @@ from sqlmodel import Session, SQLModel
 
 from fieldstone.errors import Problem
 from fieldstone.keys import key_attributes, key_names, mapper_of
-from fieldstone.nesting import Key, Nest, Node, Reference
+from fieldstone.nesting import MOST_PROBLEMS, Key, Nest, Node, Reference
 from fieldstone.uniques import unique_keys
 
 # Far below what drivers allow for one statement, for keys of several columns.
@@ -45,7 +45,7 @@ def resolve(session: Session, nest: Nest) -> list[tuple[Reference, Any]]:
 def faults(session: Session, nest: Nest, dialect: str) -> list[Problem]:
     """Look for what the database refused in nested rows; nothing where the cause is the root's alone."""
     problems = [*_without_target(session, nest), *_taken(session, nest, dialect)]
-    return problems if any(len(one.path) > 1 for one in problems) else []
+    return problems[:MOST_PROBLEMS] if any(len(one.path) > 1 for one in problems) else []
 
 
 def _without_target(session: Session, nest: Nest) -> Iterator[Problem]:

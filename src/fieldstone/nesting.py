@@ -8,7 +8,7 @@ any other is a new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,12 @@ from fieldstone.uniques import unique_keys
 Path = tuple[str | int, ...]
 Key = tuple[Any, ...]
 Data = BaseModel | Mapping[str, Any]
+
+# Nobody writes deeper by hand, and what walks nested values must not run out of stack.
+DEEPEST = 50
+
+# Who sends many wrong rows needs the first faults, not an answer longer than the request.
+MOST_PROBLEMS = 100
 
 
 @dataclass(eq=False)
@@ -76,12 +82,15 @@ class Nest:
     def refuse(self) -> None:
         """Raise what is wrong so far, all at once."""
         if self.problems:
-            raise InvalidValues(self.root.model.__name__, self.problems)
+            raise InvalidValues(self.root.model.__name__, self.problems[:MOST_PROBLEMS])
 
     def new(self, model: type[SQLModel], data: Data, path: Path, filled: Mapping[str, object]) -> Node:
         """Make a row and all below it."""
         node = Node(model, path, filled=dict(filled))
         self.nodes.append(node)
+        if sum(isinstance(step, str) for step in path) > DEEPEST:
+            self.problems.append(Problem(path, "too_deep", f"is nested more than {DEEPEST} levels deep"))
+            return node
         nested: dict[str, Any] = {}
         related: dict[str, Any] = {}
         try:
@@ -108,10 +117,11 @@ class Nest:
             if value is not None:
                 self._one(node, columns, related, relationship, value)
             return
-        made = [
-            self._item(node, relationship, each, (*node.path, name, place))
-            for place, each in enumerate(value)
-        ]
+        path = (*node.path, name)
+        if isinstance(value, (str, bytes, Mapping, BaseModel)) or not isinstance(value, Iterable):
+            self.problems.append(Problem(path, "list_type", "Input should be a list"))
+            return
+        made = [self._item(node, relationship, each, (*path, place)) for place, each in enumerate(value)]
         related[name] = [each for each in made if each is not None]
 
     def _one(
@@ -142,8 +152,11 @@ class Nest:
 
     def _item(self, node: Node, relationship: RelationshipProperty[Any], value: Any, path: Path) -> Any:
         target = relationship.mapper.class_
-        if isinstance(value, target) or not isinstance(value, (BaseModel, Mapping)):
+        if isinstance(value, target):
             return value
+        if not isinstance(value, (BaseModel, Mapping)):
+            self.problems.append(Problem(path, "model_type", f"Input should be a {target.__name__}"))
+            return None
         if relationship.secondary is not None and _is_key(value, target):
             key = self._key(value, target, path)
             self.references += [Reference(node, relationship.key, target, key, path)] if key else []
