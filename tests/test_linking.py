@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -262,6 +265,20 @@ async def test_work_that_is_pending_is_flushed_first(stored: Face) -> None:
         session.add(Task(id=9, title="New"))
         await stored(link, session, Task, 9, "tags", [1])
     assert await tags(stored, 9) == [1]
+
+
+async def test_two_that_replace_the_same_links_take_turns(stored: Face) -> None:
+    barrier = threading.Barrier(2, timeout=20)
+
+    def replace(targets: list[int]) -> None:
+        barrier.wait()
+        with stored.database.transaction() as session:
+            replace_links(session, Task, 5, "tags", targets)
+            time.sleep(0.02)  # the other one has begun by now
+
+    for _ in range(5):
+        await asyncio.gather(*(asyncio.to_thread(replace, one) for one in ([1], [2])))
+        assert await tags(stored, 5) in ([1], [2])
 
 
 async def test_many_links_are_split_by_parameters(stored: Face) -> None:
