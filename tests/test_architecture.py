@@ -134,7 +134,7 @@ ROWS = (
     Row("rows", "errors cache keys models.validation schemas schemas.values", MODELS, NO_IO),
     Row("conflicts", "errors keys models rows uniques", MODELS, NO_IO),
     Row("returned", "errors objects plans", MODELS, NO_IO),
-    Row("synchronising", "assembly keys", MODELS, NO_COMMIT),
+    Row("synchronising", "assembly branches keys", MODELS, NO_COMMIT),
     Row(
         "upserting",
         "errors verbs keys cycles reading conflicts returned rows synchronising uniques violations "
@@ -142,7 +142,9 @@ ROWS = (
         MODELS,
         NO_COMMIT,
     ),
-    Row("bulk", "errors verbs keys cycles returned rows synchronising violations", MODELS, NO_COMMIT),
+    Row(
+        "bulk", "errors verbs keys branches cycles returned rows synchronising violations", MODELS, NO_COMMIT
+    ),
     Row("links", "errors cache keys schemas", MODELS, NO_IO),
     Row("linking", "errors verbs keys links violations", MODELS, NO_COMMIT),
     Row("aftercommit", "verbs", "sqlalchemy sqlmodel", NO_COMMIT),

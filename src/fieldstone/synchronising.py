@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKeyConstraint, Table, select, tuple_
+from sqlalchemy import ForeignKeyConstraint, Table, select
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm import Session as SQLAlchemySession
@@ -20,6 +20,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
 from fieldstone.assembly import PARAMETERS, Key
+from fieldstone.branches import among
 from fieldstone.keys import key_attributes, mapper_of
 
 _GOES_WITH_IT = "CASCADE"
@@ -34,15 +35,6 @@ def after_update(session: Session, model: type[SQLModel], keys: Sequence[Key] | 
 def after_delete(session: Session, model: type[SQLModel]) -> None:
     """Let go of what was deleted, and read again what its `ondelete` may have changed."""
     _synchronise(session, _reached(set(mapper_of(model).tables)))
-
-
-def among(columns: Sequence[Any], keys: Any) -> ColumnElement[bool]:
-    """Build the condition that a key is one of these: rows of values, or a select of them."""
-    if len(columns) > 1:
-        return tuple_(*columns).in_(keys)
-    only = keys if not isinstance(keys, list) else [key[0] for key in keys]
-    condition: ColumnElement[bool] = columns[0].in_(only)
-    return condition
 
 
 def _reached(tables: set[Any]) -> set[Any]:
