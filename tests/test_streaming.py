@@ -10,9 +10,20 @@ from typing import Any
 import pytest
 from sqlalchemy import MetaData, text
 from sqlalchemy.orm import aliased, registry
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
-from fieldstone import Database, Field, Model, PlanError, SchemaError, TransactionError, create, fetch, stream
+from fieldstone import (
+    Database,
+    Field,
+    Model,
+    PlanError,
+    SchemaError,
+    TransactionError,
+    create,
+    fetch,
+    stream,
+    verb,
+)
 from fieldstone.testing import count_statements
 from tests.domain import (
     METADATA,
@@ -122,6 +133,16 @@ async def test_other_verbs_run_while_a_stream_is_open(stored: Face) -> None:
     async with stored.transaction() as session:
         titles = [one.title async for one in each(session, TASKS, TaskRead)]
     assert titles[5:] == ["For Ada", "For Grace", "For Claude"]
+
+
+@verb
+def titles(session: Session) -> list[str]:
+    return [task.title for task in stream(session, TASKS, TaskRead, batch=2)]
+
+
+async def test_a_verb_may_read_a_stream_for_either_face(stored: Face) -> None:
+    async with stored.transaction(read_only=True) as session:
+        assert await stored(titles, session) == ["Root", "Left", "Right", "Leaf", "Lone"]
 
 
 async def test_two_streams_may_be_open_at_once(stored: Face) -> None:
