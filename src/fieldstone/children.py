@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Table, select, tuple_
+from sqlalchemy import ForeignKeyConstraint, Table, select
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
+from fieldstone.branches import among
 from fieldstone.errors import Problem
 from fieldstone.keys import key_attributes, key_names, mapper_of
 from fieldstone.nesting import MOST_PROBLEMS, Key, Nest, Node, Reference
@@ -102,7 +103,7 @@ def _stored(session: Session, columns: list[Any], keys: list[Key]) -> set[Key]:
     wanted = list(dict.fromkeys(keys))
     found: set[Key] = set()
     for start in range(0, len(wanted), _AT_ONCE):
-        statement = select(*columns).where(_among(columns, wanted[start : start + _AT_ONCE]))
+        statement = select(*columns).where(among(columns, wanted[start : start + _AT_ONCE]))
         found |= {tuple(row) for row in SQLAlchemySession.execute(session, statement)}
     return found
 
@@ -112,13 +113,7 @@ def _instances(session: Session, model: type[SQLModel], keys: list[Key]) -> dict
     found: dict[Key, Any] = {}
     for start in range(0, len(wanted), _AT_ONCE):
         attributes = list(key_attributes(model))
-        statement = select(model).where(_among(attributes, wanted[start : start + _AT_ONCE]))
+        statement = select(model).where(among(attributes, wanted[start : start + _AT_ONCE]))
         for instance in SQLAlchemySession.scalars(session, statement):
             found[tuple(getattr(instance, name) for name in names)] = instance
     return found
-
-
-def _among(columns: list[Any], keys: list[Key]) -> Any:
-    if len(columns) > 1:
-        return tuple_(*columns).in_(keys)
-    return columns[0].in_([key[0] for key in keys])

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Column, ColumnElement, Table, UniqueConstraint, and_, tuple_
+from sqlalchemy import Column, ColumnElement, Table, UniqueConstraint
 from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlmodel import SQLModel
 
+from fieldstone.branches import among, equal
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, PlanError, Problem
 from fieldstone.keys import key_names, key_values, mapper_of
@@ -59,14 +60,11 @@ class Links:
 
     def of(self, key: Key) -> ColumnElement[bool]:
         """Build the condition for the links of one row."""
-        return and_(*[column == value for column, value in zip(self.near, key, strict=True)])
+        return equal(self.near, key)
 
     def to(self, targets: Iterable[Key]) -> ColumnElement[bool]:
         """Build the condition for links to any of the targets."""
-        keys, (first, *others) = list(targets), self.far
-        if others:
-            return tuple_(*self.far).in_(keys)
-        return first.in_([key[0] for key in keys])
+        return among(self.far, list(targets))
 
     def targets(self, given: Targets) -> dict[Key, Values]:
         """Read the targets' keys, each with what its link says besides; the last of equal keys counts."""
