@@ -40,6 +40,9 @@ MODELS = f"{PYDANTIC} sqlalchemy sqlmodel"
 NO_IO = "AsyncSession AsyncEngine Engine create_engine create_async_engine exec execute commit flush"
 NO_COMMIT = "AsyncEngine Engine create_engine create_async_engine commit begin"
 
+# It takes a savepoint around an upsert, so it begins and ends one.
+NO_HISTORY = "AsyncEngine Engine create_engine create_async_engine"
+
 # Packages whose modules are rooms of their own; their `__init__` is the face that others take from.
 PACKAGES = {"models", "schemas", "violations", "database"}
 
@@ -114,17 +117,52 @@ ROWS = (
     Row("database", "database.database database.settings database.urls"),
     # From a schema to rows, and back.
     Row("keys", "errors cache", MODELS, NO_IO),
+    Row("branches", "cache keys", MODELS, NO_IO),
+    Row("cycles", "errors cache keys models branches", MODELS, NO_COMMIT),
     Row("twins", "cache", MODELS, NO_IO),
     Row("plans", "errors cache keys schemas", MODELS, NO_IO),
+    Row("objects", "twins", MODELS, NO_IO),
     Row("assembly", "errors cache keys plans", MODELS, NO_IO),
-    Row("pages", "errors keys", MODELS, NO_IO),
-    Row("reading", "errors verbs keys twins plans assembly pages", MODELS, NO_COMMIT),
-    Row("writing", "errors verbs keys schemas violations", MODELS, NO_COMMIT),
-    Row("resource", "errors keys plans pages schemas", MODELS, NO_IO),
+    Row("cursors", "errors cache", "pydantic pydantic_settings", NO_IO),
+    Row("joins", "errors", MODELS, NO_IO),
+    Row("ordering", "errors keys joins", MODELS, NO_IO),
+    Row("keyset", "keys cursors ordering", MODELS, NO_IO),
+    Row("pages", "errors cache ordering", MODELS, NO_IO),
+    Row("navigation", "pages"),
+    Row("reading", "errors verbs keys twins plans assembly cursors keyset pages", MODELS, NO_COMMIT),
+    Row("uniques", "errors keys", MODELS, NO_IO),
+    Row("nesting", "errors keys models.validation schemas uniques", MODELS, NO_IO),
+    Row("children", "errors keys branches nesting uniques", MODELS, NO_COMMIT),
+    Row("writing", "errors verbs keys cycles schemas nesting children violations", MODELS, NO_COMMIT),
+    Row("rows", "errors cache keys models.validation schemas schemas.values", MODELS, NO_IO),
+    Row("conflicts", "errors keys models rows uniques", MODELS, NO_IO),
+    Row("returned", "errors objects plans", MODELS, NO_IO),
+    Row("synchronising", "assembly branches keys", MODELS, NO_COMMIT),
+    Row(
+        "upserting",
+        "errors verbs keys cycles reading conflicts returned rows synchronising uniques violations "
+        "violations.failures",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
+        "bulk", "errors verbs keys branches cycles returned rows synchronising violations", MODELS, NO_COMMIT
+    ),
+    Row("links", "errors cache keys branches schemas", MODELS, NO_IO),
+    Row("linking", "errors verbs keys links violations", MODELS, NO_COMMIT),
+    Row("aftercommit", "verbs", "sqlalchemy sqlmodel", NO_COMMIT),
+    Row("aggregates", "errors verbs objects", MODELS, NO_COMMIT),
+    Row("streaming", "errors plans assembly reading", MODELS, NO_COMMIT),
+    Row("exports", "errors", PYDANTIC, NO_IO),
+    Row("claiming", "errors verbs keys plans assembly schemas reading violations", MODELS, NO_COMMIT),
+    Row("filters", "errors keys models.columns models.fields", MODELS, NO_IO),
+    Row("trees", "errors cache verbs keys branches plans schemas objects reading", MODELS, NO_COMMIT),
+    Row("history", "errors cache verbs models models.fields keys uniques pages reading", MODELS, NO_HISTORY),
+    Row("resource", "errors keys plans pages filters schemas", MODELS, NO_IO),
     # The edges, each with its own framework.
     Row(
         "fastapi",
-        "errors verbs violations database keys pages reading writing resource",
+        "errors verbs violations database keys cursors pages navigation filters reading writing resource",
         f"{MODELS} fastapi starlette anyio",
     ),
     Row("testing", "errors database", "sqlalchemy pytest"),

@@ -104,6 +104,7 @@ async def test_a_list_is_a_page(client: httpx.AsyncClient) -> None:
         "offset": 1,
         "has_more": True,
         "total": None,
+        "total_capped": False,
     }
     assert (await client.get("/teams?total=true")).json()["total"] == 3
 

@@ -1,5 +1,10 @@
 """SQLModel made production-grade: one set of models, from schema to API, sync and async."""
 
+from fieldstone.aftercommit import after_commit
+from fieldstone.aggregates import aggregate
+from fieldstone.bulk import create_many, delete_where, patch_where
+from fieldstone.claiming import claim, claim_many, get_for_update
+from fieldstone.cursors import Cursors
 from fieldstone.database import Database, Settings
 from fieldstone.errors import (
     CommitOutcomeUnknown,
@@ -26,6 +31,9 @@ from fieldstone.errors import (
     Unavailable,
     UrlError,
 )
+from fieldstone.exports import to_csv, to_ndjson
+from fieldstone.filters import Filter, Selection, Sort, typed
+from fieldstone.linking import link, replace_links, unlink
 from fieldstone.models import (
     AssumedUtc,
     Field,
@@ -40,10 +48,14 @@ from fieldstone.models import (
     ZeroAsNull,
     partial,
 )
-from fieldstone.pages import Page
+from fieldstone.navigation import link_header, page_links
+from fieldstone.pages import KeysetPage, Page
 from fieldstone.plans import Depth, ReadPlan, loading, plan
-from fieldstone.reading import count, exists, fetch, first, get, one, one_or_none, page
+from fieldstone.reading import count, exists, fetch, first, get, one, one_or_none, page, seek
 from fieldstone.resource import Resource
+from fieldstone.streaming import stream
+from fieldstone.trees import ancestors, subtree
+from fieldstone.upserting import UpsertCounts, Upserted, upsert, upsert_many
 from fieldstone.verbs import verb
 from fieldstone.writing import create, delete, patch
 
@@ -52,14 +64,17 @@ __all__ = [
     "CommitOutcomeUnknown",
     "ConfigurationError",
     "Conflict",
+    "Cursors",
     "DataError",
     "Database",
     "Depth",
     "DesignError",
     "Field",
     "FieldstoneError",
+    "Filter",
     "InvalidValues",
     "Json",
+    "KeysetPage",
     "MissingExtra",
     "Model",
     "ModelError",
@@ -76,7 +91,9 @@ __all__ = [
     "Resource",
     "RolledBack",
     "SchemaError",
+    "Selection",
     "Settings",
+    "Sort",
     "StaleVersion",
     "StoredAs",
     "Timestamps",
@@ -84,23 +101,47 @@ __all__ = [
     "TransactionError",
     "UUIDKey",
     "Unavailable",
+    "UpsertCounts",
+    "Upserted",
     "UrlError",
     "UtcDatetime",
     "Versioned",
     "ZeroAsNull",
+    "after_commit",
+    "aggregate",
+    "ancestors",
+    "claim",
+    "claim_many",
     "count",
     "create",
+    "create_many",
     "delete",
+    "delete_where",
     "exists",
     "fetch",
     "first",
     "get",
+    "get_for_update",
+    "link",
+    "link_header",
     "loading",
     "one",
     "one_or_none",
     "page",
+    "page_links",
     "partial",
     "patch",
+    "patch_where",
     "plan",
+    "replace_links",
+    "seek",
+    "stream",
+    "subtree",
+    "to_csv",
+    "to_ndjson",
+    "typed",
+    "unlink",
+    "upsert",
+    "upsert_many",
     "verb",
 ]

@@ -87,11 +87,14 @@ class Layout:
         return values
 
 
-def root_statement(plan: ReadPlan, statement: Any) -> tuple[Statement, Layout]:
-    """Turn the user's `select(Model)` into the statement that reads the plan's columns."""
-    entity = _entity(plan, statement)
+def root_statement(plan: ReadPlan, statement: Any, beside: Sequence[Any] = ()) -> tuple[Statement, Layout]:
+    """Turn the user's `select(Model)` into the statement that reads the plan's columns.
+
+    The columns `beside` them are in no schema; their values stand in the rows from `layout.end` on.
+    """
+    entity = entity_of(plan, statement)
     layout = _root_layout(plan) if entity is plan.model else Layout(plan, entity)
-    narrowed = statement.with_only_columns(*layout.columns(), maintain_column_froms=True)
+    narrowed = statement.with_only_columns(*layout.columns(), *beside, maintain_column_froms=True)
     return layout.join(narrowed), layout
 
 
@@ -138,7 +141,7 @@ def _child_statement(related: Related) -> tuple[Statement, list[Any], Layout]:
     return layout.join(statement).order_by(*_order(related)), owner, layout
 
 
-def _entity(plan: ReadPlan, statement: Any) -> Any:
+def entity_of(plan: ReadPlan, statement: Any) -> Any:
     """Find what the statement selects: the plan's model or an alias of it, and only that."""
     described = statement.column_descriptions if isinstance(statement, Select) else []
     entities = [one["entity"] for one in described if one["entity"] is one["expr"]]

@@ -1,6 +1,7 @@
 """A page of results, and the bounds within which one may be asked for.
 
-Pure: it builds statements and values; `reading.page` runs them.
+Pure: it builds statements and values; `reading` runs them. An offset page knows its place among all
+results and is asked for by number; a keyset page knows its neighbours and costs the same at any depth.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Select
 
+from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, Problem
-from fieldstone.keys import key_attributes
+from fieldstone.ordering import in_order
 
 ItemT = TypeVar("ItemT")
 
@@ -30,24 +32,33 @@ class Page(BaseModel, Generic[ItemT]):
     offset: int = Field(description="How many results stand before the first item.")
     has_more: bool = Field(description="Whether results follow after the last item.")
     total: int | None = Field(default=None, description="How many results there are, where it was asked for.")
+    total_capped: bool = Field(
+        default=False, description="Whether there are more than `total`, because counting stopped there."
+    )
 
 
-def bounded(size: int, offset: int) -> tuple[int, int]:
-    """Refuse a size or an offset that no page has."""
+class KeysetPage(BaseModel, Generic[ItemT]):
+    """Some of the results, and the cursors that lead to those around them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: list[ItemT]
+    size: int = Field(description="The largest number of items that the page may hold.")
+    next: str | None = Field(default=None, description="The cursor to what follows, if anything does.")
+    previous: str | None = Field(default=None, description="The cursor to what came before, if anything may.")
+
+
+def bounded(size: int, offset: int = 0, total: bool | int = False) -> None:
+    """Refuse a size, an offset or a cap that no page has."""
     problems = []
     if not 1 <= size <= LARGEST_PAGE:
         problems.append(Problem(("size",), "out_of_range", f"must be from 1 to {LARGEST_PAGE}"))
     if not 0 <= offset <= LARGEST_OFFSET:
         problems.append(Problem(("offset",), "out_of_range", f"must be from 0 to {LARGEST_OFFSET}"))
+    if not isinstance(total, bool) and not 1 <= total <= LARGEST_OFFSET:
+        problems.append(Problem(("total",), "out_of_range", f"must be from 1 to {LARGEST_OFFSET}, or a bool"))
     if problems:
         raise InvalidValues("A page", problems)
-    return size, offset
-
-
-def in_order(statement: Any) -> Any:
-    """Order by the key after whatever order the statement has, so that equal rows keep their places."""
-    entity = statement.column_descriptions[0]["entity"]
-    return statement.order_by(*key_attributes(entity))
 
 
 def slice_of(statement: Any, size: int, offset: int) -> Select[*tuple[Any, ...]]:
@@ -56,12 +67,45 @@ def slice_of(statement: Any, size: int, offset: int) -> Select[*tuple[Any, ...]]
     return sliced
 
 
+def cap_of(total: bool | int) -> int | None:
+    """Say where counting stops, if it does: `True` counts to the end."""
+    return None if isinstance(total, bool) else total
+
+
 def page_of(
-    schema: type[ItemT], items: list[ItemT], *, size: int, offset: int, total: int | None
+    schema: type[ItemT],
+    items: list[ItemT],
+    *,
+    size: int,
+    offset: int,
+    has_more: bool,
+    counted: int | None = None,
+    cap: int | None = None,
 ) -> Page[ItemT]:
-    """Make the page from up to `size + 1` items."""
-    made: Any = Page.__class_getitem__(schema)  # at run time, so that it is the response model
+    """Make the page. `counted` is one more than `cap` where there are more."""
+    made = _of(Page, schema)
+    capped = counted is not None and cap is not None and counted > cap
     built: Page[ItemT] = made.model_construct(
-        items=items[:size], size=size, offset=offset, has_more=len(items) > size, total=total
+        items=items,
+        size=size,
+        offset=offset,
+        has_more=has_more,
+        total=cap if capped else counted,
+        total_capped=capped,
     )
     return built
+
+
+def keyset_page_of(
+    schema: type[ItemT], items: list[ItemT], *, size: int, previous: str | None, following: str | None
+) -> KeysetPage[ItemT]:
+    """Make the page between two cursors."""
+    made = _of(KeysetPage, schema)
+    built: KeysetPage[ItemT] = made.model_construct(items=items, size=size, next=following, previous=previous)
+    return built
+
+
+@cached  # Pydantic keeps such a class only as long as somebody else does
+def _of(page: Any, schema: Any) -> Any:
+    """Give `Page[schema]`, made at run time, so that it is the response model."""
+    return page[schema]

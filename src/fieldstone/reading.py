@@ -22,12 +22,15 @@ from fieldstone.assembly import (
     Values,
     attach,
     child_statements,
+    entity_of,
     key_statement,
     root_statement,
 )
+from fieldstone.cursors import Cursors, standard
 from fieldstone.errors import MultipleFound, NotFound
 from fieldstone.keys import key_attributes, key_values
-from fieldstone.pages import Page, bounded, page_of, slice_of
+from fieldstone.keyset import walk
+from fieldstone.pages import KeysetPage, Page, bounded, cap_of, keyset_page_of, page_of, slice_of
 from fieldstone.plans import ReadPlan, plan
 from fieldstone.twins import twin
 from fieldstone.verbs import verb
@@ -91,17 +94,54 @@ def page(
     *,
     size: int = 20,
     offset: int = 0,
-    total: bool = False,
+    total: bool | int = False,
 ) -> Page[SchemaT]:
-    """Read one page, in the statement's order and then by key, so that no row is skipped or repeated.
+    """Read one page by number, in the statement's order and then by key, so that no row comes twice.
 
-    `total` counts all results, which costs a statement whose time grows with their number.
+    `total=True` counts all results, which costs a statement whose time grows with their number;
+    `total=1000` stops counting there, and the page's `total_capped` says that there are more. For deep
+    or endless lists, and for lists that change while they are read, use `seek`.
     Raises InvalidValues for a size over 1,000 or an offset over 10,000,000.
     """
-    bounded(size, offset)
-    found = _read(session, slice_of(statement, size, offset), schema)
-    counted = _count(session, statement) if total else None
-    return page_of(schema, found, size=size, offset=offset, total=counted)
+    bounded(size, offset, total)
+    made = plan(model_of(statement), schema)
+    read, layout = root_statement(made, slice_of(statement, size, offset))
+    rows = list(_rows(session, read))
+    items = assemble(session, made, schema, layout, rows[:size])
+    cap = cap_of(total)
+    counted = _count(session, statement, cap) if total else None
+    return page_of(
+        schema, items, size=size, offset=offset, has_more=len(rows) > size, counted=counted, cap=cap
+    )
+
+
+@verb
+def seek(
+    session: Session,
+    statement: Statement,
+    schema: type[SchemaT],
+    *,
+    cursor: str | None = None,
+    size: int = 20,
+    cursors: Cursors | None = None,
+) -> KeysetPage[SchemaT]:
+    """Read the page that a cursor leads to, or the first one: keyset pagination, the seek method.
+
+    It costs the same at any depth, and a row that stays is neither skipped nor repeated while others
+    come and go. `cursor` is `next` or `previous` of a page of the same statement. `cursors` holds the secret
+    they are made with; without it, that is FIELDSTONE_CURSOR_SECRET, else one that this process makes.
+    Raises InvalidValues for a size over 1,000 and for a cursor that is broken or another list's, and
+    PlanError for an order that has other parts than columns.
+    """
+    bounded(size)
+    made = plan(model_of(statement), schema)
+    entity = entity_of(made, statement)
+    step = walk(statement, entity, size=size, cursor=cursor, cursors=cursors or standard())
+    read, layout = root_statement(made, step.statement, beside=step.columns)
+    rows = list(_rows(session, read))
+    previous, following = step.edges(rows, layout.end)
+    items = assemble(session, made, schema, layout, step.shown(rows))
+    return keyset_page_of(schema, items, size=size, previous=previous, following=following)
 
 
 @verb
@@ -119,9 +159,11 @@ def exists(session: Session, statement: Statement) -> bool:
     return bool(session.scalar(select(probe.exists())))
 
 
-def _count(session: Session, statement: Statement) -> int:
+def _count(session: Session, statement: Statement, cap: int | None = None) -> int:
     entity = statement.column_descriptions[0]["entity"]
     keys = statement.with_only_columns(*key_attributes(entity), maintain_column_froms=True).order_by(None)
+    if cap is not None:
+        keys = select(keys.subquery()).limit(cap + 1)
     return session.scalar(select(func.count()).select_from(keys.subquery())) or 0
 
 
@@ -137,7 +179,7 @@ def _entity_name(statement: Statement) -> str:
 
 
 def _read(session: Session, statement: Statement, schema: type[SchemaT]) -> list[SchemaT]:
-    made = plan(_model_of(statement), schema)
+    made = plan(model_of(statement), schema)
     return _run(session, made, schema, *root_statement(made, statement))
 
 
@@ -150,8 +192,15 @@ def _run(
     parameters: dict[str, Any] | None = None,
 ) -> list[SchemaT]:
     """Run the plan: the statement, then one more for each collection, then make the objects."""
+    return assemble(session, made, schema, layout, _rows(session, statement, parameters))
+
+
+def assemble(
+    session: Session, made: ReadPlan, schema: type[SchemaT], layout: Layout, rows: Iterable[Any]
+) -> list[SchemaT]:
+    """Make objects of the rows, once the collections that wait for them are read."""
     parents: Parents = {}
-    values = [layout.read(row, parents) for row in _rows(session, statement, parameters)]
+    values = [layout.read(row, parents) for row in rows]
     _follow(session, parents)
     return _objects(schema, made, values)
 
@@ -173,7 +222,7 @@ def _rows(
     return SQLAlchemySession.execute(session, statement, parameters)  # exec() gives one column only
 
 
-def _model_of(statement: Statement) -> Any:
+def model_of(statement: Statement) -> Any:
     """Find the model that a statement selects; what is no select is left for the plan to refuse."""
     described: Any = getattr(statement, "column_descriptions", None)
     entity = described[0]["entity"] if described else None

@@ -18,6 +18,8 @@ from sqlmodel.sql.expression import SelectOfScalar
 from typing_extensions import TypeVar
 
 from fieldstone.errors import DesignError
+from fieldstone.filters import Grammar, Selection
+from fieldstone.filters.grammar import Source
 from fieldstone.keys import key_names, key_type
 from fieldstone.pages import LARGEST_PAGE
 from fieldstone.plans import ReadPlan, plan
@@ -35,7 +37,11 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
 
     Without `create` or `update` the resource cannot be created or updated. `name` is the plural
     that stands in paths and operation ids; `order_by` is the order of lists, before the key.
-    Raises SchemaError or PlanError where a schema and the table contradict each other.
+    `filters`, `sort` and `search` name the attributes, also through relationships
+    ("project.slug"), by which a request may narrow, order and search the list: none that is not
+    named. A filter tells about its attribute, so name a private one with care.
+    Raises SchemaError or PlanError where a schema and the table contradict each other, and
+    DesignError for a name that leads nowhere.
     """
 
     model: type[ModelT]
@@ -47,6 +53,9 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
     order_by: Sequence[Any] = field(default=())
     page_size: int = 20
     max_page_size: int = 100
+    filters: Sequence[str] = ()
+    sort: Sequence[str] = ()
+    search: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -62,6 +71,7 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
         if self.update is not None:
             check_update(self.update, self.model)
         plan(self.model, self.read)
+        _ = self.grammar
 
     @property
     def subject(self) -> str:
@@ -78,9 +88,22 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
         """How the read schema is read."""
         return plan(self.model, self.read)
 
-    def select(self) -> SelectOfScalar[ModelT]:
-        """Build the statement for a list: all rows, in the resource's order."""
-        return select(self.model).order_by(*self.order_by)
+    @cached_property
+    def grammar(self) -> Grammar:
+        """The parameters by which a request may narrow and order the list."""
+        return Grammar.of(self.model, self.filters, self.sort, self.search)
+
+    def selection(self, query: Source) -> Selection:
+        """Read a query string, or a mapping by parameter, as the rows and the order that it asks for.
+
+        Raises InvalidValues for what the resource does not allow, naming what it does.
+        """
+        return self.grammar.read(query)
+
+    def select(self, selection: Selection | None = None) -> SelectOfScalar[ModelT]:
+        """Build the statement for a list: the selected rows or all, in the resource's order or theirs."""
+        statement = select(self.model).order_by(*self.order_by)
+        return statement if selection is None else selection.apply(statement)
 
 
 def _plural(noun: str) -> str:

@@ -15,11 +15,16 @@ from sqlalchemy.orm import RelationshipProperty
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
-from fieldstone.errors import InvalidValues, NotFound, Problem
+from fieldstone.children import faults, resolve
+from fieldstone.cycles import refuse_cycles
+from fieldstone.errors import Conflict, InvalidValues, NotFound, Problem
 from fieldstone.keys import key_names, key_values, mapper_of
+from fieldstone.nesting import Nest, nest
 from fieldstone.schemas import stored_values
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
+
+refuse_cycles()
 
 ModelT = TypeVar("ModelT", bound=SQLModel)
 Data = BaseModel | Mapping[str, Any]
@@ -29,10 +34,15 @@ Data = BaseModel | Mapping[str, Any]
 def create(session: Session, model: type[ModelT], data: Data) -> ModelT:
     """Insert a row and return its instance, with what the database added.
 
-    Raises InvalidValues for a value that a rule of the model or table refuses, and Conflict for one
-    that contradicts another row; nothing is inserted then.
+    What is nested in the data is inserted with it, or linked to it by key; a problem with any of it is an
+    InvalidValues whose paths lead there. Raises InvalidValues for a value that a rule of the model or
+    table refuses, and Conflict for one that contradicts another row; nothing is inserted then.
     """
-    instance = model.model_validate(stored_values(data, model))
+    made = nest(data, model)
+    instance: ModelT = made.root.instance
+    if len(made.nodes) > 1 or made.references:
+        _flush_whole(session, made)
+        return instance
     session.add(instance)
     return _flushed(session, instance)
 
@@ -90,6 +100,28 @@ def _flushed(session: Session, instance: ModelT) -> ModelT:
         if sa_inspect(instance).expired_attributes:
             session.refresh(instance)
     return instance
+
+
+def _flush_whole(session: Session, made: Nest) -> None:
+    """Flush a row with all that is nested in it, and say of each part that is refused where it was sent."""
+    root, dialect = made.root, session.get_bind(made.root.model).dialect.name
+    made.problems += made.repeated(dialect)
+    made.refuse()
+    with explained(metadata=root.model.metadata):
+        stored = resolve(session, made)
+    try:
+        with explained(metadata=root.model.metadata), session.begin_nested():
+            session.add(root.instance)
+            with session.no_autoflush:
+                for reference, target in stored:
+                    getattr(reference.owner.instance, reference.name).append(target)
+            for node in made.nodes:
+                _flushed(session, node.instance)
+    except (Conflict, InvalidValues) as error:
+        problems = faults(session, made, dialect)
+        if problems:
+            raise InvalidValues(root.model.__name__, problems) from error
+        raise
 
 
 def _follow_ondelete(session: Session, deleted: SQLModel) -> None:

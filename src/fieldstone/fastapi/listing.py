@@ -1,6 +1,6 @@
-"""The query of a list: which page of it.
+"""The query of a list: which rows, in which order, and which page of them.
 
-It is a model of its own for each resource, so that OpenAPI tells its bounds. A name that nothing
+It is a model of its own for each resource, so that OpenAPI tells its filters and bounds. A name that nothing
 declares is refused with those that are known: a misspelt parameter that is ignored answers another
 question than was asked. What dependencies of the router or application declare is known, too; the
 one public place where FastAPI gathers it is the schema of the API.
@@ -8,12 +8,17 @@ one public place where FastAPI gathers it is the schema of the API.
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, get_origin
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from fieldstone.errors import Problem
+from fieldstone.filters import Selection
+from fieldstone.filters.grammar import sent_twice
 from fieldstone.pages import LARGEST_OFFSET
 from fieldstone.resource import Resource
 
@@ -29,24 +34,68 @@ class Listing(BaseModel):
 
 
 def listing_of(resource: Resource[Any, Any, Any, Any]) -> type[Listing]:
-    """Make the query of a resource's list, with the resource's own page sizes."""
+    """Make the query of a resource's list: its own page sizes, filters and sort."""
     size = Field(
         default=resource.page_size, ge=1, le=resource.max_page_size, description="The most results to return."
     )
-    return create_model(f"{resource.model.__name__}Listing", __base__=Listing, size=(int, size))
+    made: type[Listing] = create_model(
+        f"{resource.model.__name__}Listing",
+        __base__=Listing,
+        size=(int, size),
+        **resource.grammar.fields(),  # type: ignore[call-overload]  # the fields are known at run time only
+    )
+    return made
 
 
-def refuse_unknown(query: Listing, app: FastAPI, operation_id: str) -> None:
-    """Raise RequestValidationError for parameters that neither the list nor a dependency declares."""
+def selection_of(resource: Resource[Any, Any, Any, Any], query: Listing) -> Selection:
+    """Say which rows a query asks for, and in which order."""
+    return resource.grammar.selection(
+        {
+            field.alias or name: getattr(query, name)
+            for name, field in type(query).model_fields.items()
+            if name not in Listing.model_fields
+        }
+    )
+
+
+def refuse_unknown(
+    resource: Resource[Any, Any, Any, Any], query: Listing, request: Request, operation_id: str
+) -> None:
+    """Raise RequestValidationError for parameters that neither the list nor a dependency declares.
+
+    A parameter that takes one value and is sent twice is refused, too: whichever counts, it is not
+    what the other says.
+    """
+    own = {field.alias or name: field.annotation for name, field in type(query).model_fields.items()}
+    problems = [*_repeated(own, request), *_unknown(resource, query, request.app, operation_id)]
+    if problems:
+        raise RequestValidationError(
+            [
+                {"type": problem.rule, "loc": ("query", *problem.path), "msg": problem.message}
+                for problem in problems
+            ]
+        )
+
+
+def _repeated(own: dict[str, Any], request: Request) -> Iterator[Problem]:
+    several = {name for name, annotation in own.items() if get_origin(annotation) is list}
+    sent = Counter(name for name, _ in request.query_params.multi_items())
+    for name in own:
+        if sent[name] > 1 and name not in several:
+            yield sent_twice(name, several)
+
+
+def _unknown(
+    resource: Resource[Any, Any, Any, Any], query: Listing, app: FastAPI, operation_id: str
+) -> Iterator[Problem]:
     if not query.model_extra:
         return
-    known = [*type(query).model_fields, *sorted(_declared(app, operation_id) - set(type(query).model_fields))]
-    message = f"Unknown parameter. Known are: {', '.join(known)}"
-    unknown = [name for name in query.model_extra if name not in known]
-    if unknown:
-        raise RequestValidationError(
-            [{"type": "unknown_parameter", "loc": ("query", name), "msg": message} for name in unknown]
-        )
+    own = [field.alias or name for name, field in type(query).model_fields.items()]
+    further = sorted(_declared(app, operation_id) - set(own))
+    for name in query.model_extra:
+        if name not in own and name not in further:
+            known = resource.grammar.known(name, [*Listing.model_fields, *further])
+            yield Problem((name,), "unknown_parameter", known)
 
 
 def _declared(app: FastAPI, operation_id: str) -> set[str]:

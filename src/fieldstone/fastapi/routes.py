@@ -23,7 +23,7 @@ from sqlalchemy import inspect as sa_inspect
 from sqlmodel import Session
 
 from fieldstone.errors import DesignError
-from fieldstone.fastapi.listing import listing_of, refuse_unknown
+from fieldstone.fastapi.listing import listing_of, refuse_unknown, selection_of
 from fieldstone.fastapi.problems import problem_responses
 from fieldstone.fastapi.sessions import AsyncReadSession, AsyncWriteSession, ReadSession, WriteSession
 from fieldstone.keys import key_names
@@ -77,9 +77,14 @@ class _Call:
 @verb
 def _list(session: Session, resource: AnyResource, call: _Call) -> Any:
     query = call.sent
-    refuse_unknown(query, call.request.app, _operation_id(resource, _OPERATIONS["list"]))
+    refuse_unknown(resource, query, call.request, _operation_id(resource, _OPERATIONS["list"]))
     return page(
-        session, resource.select(), resource.read, size=query.size, offset=query.offset, total=query.total
+        session,
+        resource.select(selection_of(resource, query)),
+        resource.read,
+        size=query.size,
+        offset=query.offset,
+        total=query.total,
     )
 
 

@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core import PydanticUndefined as Undefined
 from sqlalchemy import ClauseElement
 from sqlalchemy import inspect as sa_inspect
@@ -65,7 +65,10 @@ class Model(SQLModel, metaclass=ModelMeta):
         if finish_init.get() and is_table(type(self)):
             _fill(self, data, _take_relationships(type(self), data))
         else:
-            super().__init__(**data)
+            try:
+                super().__init__(**data)
+            except RecursionError:  # SQLModel validates each level from Python, so a deep body ends here
+                raise PydanticCustomError("too_deep", "Input is nested too deeply") from None
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler, /) -> CoreSchema:

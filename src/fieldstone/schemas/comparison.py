@@ -75,18 +75,26 @@ def _check_read_column(
 
 def check_create(schema: type[BaseModel], model: type[SQLModel]) -> None:
     """Refuse a Create schema that allows what the table refuses, or lacks what it needs."""
-    _check_create(schema, model, frozenset())
+    _check_create(schema, model, frozenset(), set())
 
 
-def _check_create(schema: type[BaseModel], model: type[SQLModel], filled: frozenset[str]) -> None:
+def _check_create(
+    schema: type[BaseModel], model: type[SQLModel], filled: frozenset[str], seen: set[object]
+) -> None:
+    if (schema, model, filled) in seen:
+        return
+    seen.add((schema, model, filled))
     mapper = table_mapper(model)
+    named = [mapper.relationships[name] for name in _fields(schema) if name in mapper.relationships]
+    here = frozenset(name for relationship in named for name in _keys_here(relationship))
+    filled |= here
     for name, field in _fields(schema).items():
         if name in mapper.relationships:
             relationship = mapper.relationships[name]
             element = related_schema(schema, name, field, relationship)
-            filled |= _keys_here(relationship)
-            _check_create(element, relationship.mapper.class_, _keys_there(relationship))
-        else:
+            if not _is_reference(element, relationship):
+                _check_create(element, relationship.mapper.class_, _keys_there(relationship), seen)
+        elif not (name in here and field_type(field)[2]):  # the related object may be sent instead
             _check_written(schema, model, name, field)
     brought = {stored_name(name, field) for name, field in _fields(schema).items()}
     for name in sorted(_needed(model) - filled - brought):
@@ -94,6 +102,15 @@ def _check_create(schema: type[BaseModel], model: type[SQLModel], filled: frozen
             f"{schema.__name__} lacks {name}, which {model.__name__}.{name} requires and nothing fills. "
             f"Add {name} to {schema.__name__}, or give {model.__name__}.{name} a default."
         )
+
+
+def _is_reference(schema: type[BaseModel], relationship: RelationshipProperty[Any]) -> bool:
+    """Whether a nested schema names a stored row: by its key, and nothing else."""
+    if relationship.secondary is None and relationship.direction is not RelationshipDirection.MANYTOONE:
+        return False
+    mapper = relationship.mapper
+    keys = {mapper.get_property_by_column(column).key for column in mapper.primary_key}
+    return _fields(schema).keys() == keys
 
 
 def check_update(schema: type[BaseModel], model: type[SQLModel]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,17 +17,25 @@ from fieldstone.schemas.tables import no_counterpart, table_mapper
 
 
 def stored_values(
-    data: BaseModel | Mapping[str, Any], model: type[SQLModel], *, sent_only: bool = False
+    data: BaseModel | Mapping[str, Any],
+    model: type[SQLModel],
+    *,
+    sent_only: bool = False,
+    related: Callable[[str, Any], object] | None = None,
 ) -> dict[str, Any]:
     """Give what is to be written, by the names of the model's columns and relationships.
 
     From a schema made with `@partial` these are the sent fields; from another schema all of
     its fields, or, with `sent_only`, those in `model_fields_set`. Nested schemas become
-    instances of the related model, and `StoredAs` is applied.
+    instances of the related model, and `StoredAs` is applied. With `related` they stay as they
+    are, and it is called with the name and value of each relationship.
     """
     mapper = table_mapper(model)
     if isinstance(data, Mapping):
         _refuse_unknown(data, model, mapper)
+        if related is not None:
+            for name in [name for name in data if name in mapper.relationships]:
+                related(name, data[name])
         return dict(data)
     values: dict[str, Any] = {}
     for name, field in type(data).model_fields.items():
@@ -36,6 +44,9 @@ def stored_values(
         value, stored = data.__dict__[name], stored_as(field)
         if stored is not None:
             values[stored.column] = None if value is None else stored.through(value)
+        elif name in mapper.relationships and related is not None:
+            values[name] = value
+            related(name, value)
         elif name in mapper.relationships:
             values[name] = _related(value, mapper.relationships[name].mapper.class_)
         elif name in mapper.columns:

@@ -79,8 +79,9 @@ def _wrapped(context: ExceptionContext, original: BaseException) -> StatementErr
 def _gathered(context: ExceptionContext, failure: Failure | None) -> Evidence:
     execution: Any = context.execution_context
     compiled = execution.compiled
-    table = getattr(getattr(compiled, "statement", None), "table", None)
-    table = table if isinstance(table, Table) else None
+    named = getattr(getattr(compiled, "statement", None), "table", None)
+    # a statement over a model names the table by an annotated copy, which no mapper knows
+    table = named.metadata.tables.get(named.key, named) if isinstance(named, Table) else None
     rows: list[dict[str, Any]] = getattr(execution, "compiled_parameters", None) or []
     if failure is not None and failure.sqlite_code == _FOREIGN_KEY:
         return _broken_key(context, table, rows)

@@ -1,0 +1,318 @@
+"""Many rows at once: created from a stream, changed and deleted by a condition, without instances.
+
+Each verb does all of its work or none. Rows are validated as single writes are; what the database
+does by itself (`ondelete`, defaults) is left to it, and the instances that the session holds are
+read again afterwards.
+
+A condition is an ordinary select. Where it only filters, its WHERE becomes the statement's own, so
+that PostgreSQL tests it once more on a row that another transaction has just changed. Where it
+joins, orders or limits, it finds the keys in a subquery, which locks what it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable, Iterator
+from typing import Any, Protocol, TypeVar, cast, overload
+
+from pydantic import BaseModel
+from sqlalchemy import Select, delete, insert, literal, true, update
+from sqlalchemy import inspect as sa_inspect
+from sqlalchemy.orm import Session as SQLAlchemySession
+from sqlmodel import Session, SQLModel, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from fieldstone.branches import among
+from fieldstone.cycles import moves, refuse_moved
+from fieldstone.errors import PlanError
+from fieldstone.keys import key_attributes, key_names, mapper_of
+from fieldstone.returned import Returned, returned
+from fieldstone.rows import Data, Row, batches, by_shape, changes, has_wide_rules, stamps
+from fieldstone.synchronising import after_delete, after_update
+from fieldstone.verbs import verb
+from fieldstone.violations import explained
+
+SchemaT = TypeVar("SchemaT", bound=BaseModel)
+Statement = Select[*tuple[Any, ...]]
+
+
+class CreateMany(Protocol):
+    """Give the count, or with `into` the rows in the order of the input; awaited with an AsyncSession."""
+
+    @overload
+    def __call__(self, session: Session, /, model: type[SQLModel], rows: Iterable[Data]) -> int: ...
+    @overload
+    def __call__(
+        self, session: Session, /, model: type[SQLModel], rows: Iterable[Data], *, into: type[SchemaT]
+    ) -> list[SchemaT]: ...
+    @overload
+    def __call__(
+        self, session: AsyncSession, /, model: type[SQLModel], rows: Iterable[Data]
+    ) -> Coroutine[Any, Any, int]: ...
+    @overload
+    def __call__(
+        self, session: AsyncSession, /, model: type[SQLModel], rows: Iterable[Data], *, into: type[SchemaT]
+    ) -> Coroutine[Any, Any, list[SchemaT]]: ...
+
+
+def _create_many(
+    session: Session,
+    model: type[SQLModel],
+    rows: Iterable[Data],
+    *,
+    into: type[BaseModel] | None = None,
+) -> int | list[Any]:
+    """Insert rows, from schemas or mappings, a batch at a time; all or none.
+
+    `rows` may be a generator: memory does not grow with their number, unless `into` asks for them
+    back. The path of a problem begins with the row's index, as in `/3/title`.
+    Raises InvalidValues and Conflict.
+    """
+    shape = None if into is None else returned(model, into)
+    counted, made = 0, list[Any]()
+    with explained(metadata=model.metadata):
+        session.flush()
+    with session.connection().begin_nested():
+        for batch in batches(model, rows):
+            counted += len(batch)
+            with explained(metadata=model.metadata):
+                made += _insert_batch(session, model, batch, shape)
+            refuse_moved(session, model, list(_placed(model, batch)))
+    return counted if shape is None else made
+
+
+create_many = cast(CreateMany, verb(_create_many))
+
+
+def _insert_batch(
+    session: Session, model: type[SQLModel], batch: list[Row], shape: Returned[Any] | None
+) -> list[Any]:
+    found: dict[int, Any] = {}
+    statement: Any = insert(model)
+    if shape is not None:
+        statement = statement.returning(*shape.columns, sort_by_parameter_order=True)
+    for group in by_shape(batch):
+        values = [row.values for row in group]
+        result = SQLAlchemySession.execute(
+            session, statement, values, execution_options={"render_nulls": True}
+        )
+        if shape is not None:
+            found |= {row.index: shape.object(one) for row, one in zip(group, result, strict=True)}
+    return [found[row.index] for row in batch] if shape is not None else []
+
+
+def _placed(model: type[SQLModel], batch: list[Row]) -> Iterator[tuple[Any, ...]]:
+    """Give the keys of rows that came with key and parent: only these can be above what is above them."""
+    names = key_names(model)
+    for row in batch:
+        if row.sent.issuperset(names) and moves(model, row.values):
+            yield tuple(row.values[name] for name in names)
+
+
+class PatchWhere(Protocol):
+    """Give the count, or with `into` the rows as they are now; awaited with an AsyncSession."""
+
+    @overload
+    def __call__(
+        self, session: Session, /, statement: Statement, data: Data, *, everything: bool = False
+    ) -> int: ...
+    @overload
+    def __call__(
+        self,
+        session: Session,
+        /,
+        statement: Statement,
+        data: Data,
+        *,
+        into: type[SchemaT],
+        everything: bool = False,
+    ) -> list[SchemaT]: ...
+    @overload
+    def __call__(
+        self, session: AsyncSession, /, statement: Statement, data: Data, *, everything: bool = False
+    ) -> Coroutine[Any, Any, int]: ...
+    @overload
+    def __call__(
+        self,
+        session: AsyncSession,
+        /,
+        statement: Statement,
+        data: Data,
+        *,
+        into: type[SchemaT],
+        everything: bool = False,
+    ) -> Coroutine[Any, Any, list[SchemaT]]: ...
+
+
+def _patch_where(
+    session: Session,
+    statement: Statement,
+    data: Data,
+    *,
+    into: type[BaseModel] | None = None,
+    everything: bool = False,
+) -> int | list[Any]:
+    """Change the sent fields of every row that the statement selects; nothing if none was sent.
+
+    Values obey the rules of `patch`, and may be SQL expressions: `{"hits": Task.hits + 1}`. A
+    statement without a filter is refused unless `everything=True`. A model with rules over several
+    fields, or in several tables, is changed row by row; so are rows that get another parent in their
+    tree. Raises InvalidValues and Conflict.
+    """
+    model = _model_of(statement, everything, "patch_where")
+    shape = None if into is None else returned(model, into)
+    values = changes(model, data)
+    if not values:
+        return 0 if shape is None else []
+    with explained(metadata=model.metadata):
+        session.flush()
+        if has_wide_rules(model) or moves(model, values) or len(mapper_of(model).tables) > 1:
+            return _patch_each(session, model, statement, values, shape)
+        written = {getattr(model, name): value for name, value in {**values, **stamps(model, values)}.items()}
+        command = update(model).where(*_condition(model, statement)).values(written)
+        outcome = _run(session, command, shape)
+    after_update(session, model)
+    return outcome
+
+
+patch_where = cast(PatchWhere, verb(_patch_where))
+
+
+class DeleteWhere(Protocol):
+    """Give the count, or with `into` the rows as they were; awaited with an AsyncSession."""
+
+    @overload
+    def __call__(self, session: Session, /, statement: Statement, *, everything: bool = False) -> int: ...
+    @overload
+    def __call__(
+        self, session: Session, /, statement: Statement, *, into: type[SchemaT], everything: bool = False
+    ) -> list[SchemaT]: ...
+    @overload
+    def __call__(
+        self, session: AsyncSession, /, statement: Statement, *, everything: bool = False
+    ) -> Coroutine[Any, Any, int]: ...
+    @overload
+    def __call__(
+        self,
+        session: AsyncSession,
+        /,
+        statement: Statement,
+        *,
+        into: type[SchemaT],
+        everything: bool = False,
+    ) -> Coroutine[Any, Any, list[SchemaT]]: ...
+
+
+def _delete_where(
+    session: Session,
+    statement: Statement,
+    *,
+    into: type[BaseModel] | None = None,
+    everything: bool = False,
+) -> int | list[Any]:
+    """Delete every row that the statement selects. What points to it follows its `ondelete`.
+
+    A statement without a filter is refused unless `everything=True`. Raises Conflict where other
+    rows point to one of them and no `ondelete` is declared.
+    """
+    model = _model_of(statement, everything, "delete_where")
+    shape = None if into is None else returned(model, into)
+    with explained(metadata=model.metadata):
+        session.flush()
+        if any(len(one.tables) > 1 for one in mapper_of(model).self_and_descendants):
+            outcome = _delete_each(session, model, statement, shape)
+        else:
+            command = delete(model).where(*_condition(model, statement))
+            outcome = _run(session, command, shape)
+    after_delete(session, model)
+    return outcome
+
+
+delete_where = cast(DeleteWhere, verb(_delete_where))
+
+
+def _run(session: Session, command: Any, shape: Returned[Any] | None) -> int | list[Any]:
+    if shape is not None:
+        command = command.returning(*shape.columns)
+    result: Any = SQLAlchemySession.execute(
+        session, command, execution_options={"synchronize_session": False}
+    )
+    return int(result.rowcount) if shape is None else [shape.object(row) for row in result]
+
+
+# What is selected
+
+
+def _model_of(statement: Any, everything: bool, verb_name: str) -> type[Any]:
+    """Find the model; refuse a statement that selects something else, or everything by accident."""
+    described = statement.column_descriptions if isinstance(statement, Select) else []
+    entity = described[0]["entity"] if len(described) == 1 else None
+    if entity is None or described[0]["expr"] is not entity:
+        raise PlanError(f"{verb_name} takes an ordinary select(Model), and nothing beside it.")
+    model: type[Any] = sa_inspect(entity).mapper.class_
+    if not everything and not _filters(statement):
+        raise PlanError(
+            f"{verb_name} was given no filter, which would reach every {model.__name__}. Add .where(...), "
+            "or say everything=True if that is meant."
+        )
+    return model
+
+
+def _filters(statement: Any) -> bool:
+    """Tell whether a WHERE is there and is not just `true()`."""
+    always = select(literal(1)).where(true()).whereclause
+    return statement.whereclause is not None and not statement.whereclause.compare(always)
+
+
+def _condition(model: type[SQLModel], statement: Any) -> Iterator[Any]:
+    """Give the statement's own filter where it is all that the statement says; else its keys."""
+    filters = () if statement.whereclause is None else (statement.whereclause,)
+    entity = statement.column_descriptions[0]["entity"]
+    plain = entity is model and select(model).where(*filters).compare(statement)
+    if plain and len(statement.get_final_froms()) == 1:
+        yield from filters
+    else:
+        yield among(key_attributes(model), _keys(statement, entity))
+
+
+def _keys(statement: Any, entity: Any) -> Any:
+    keys = statement.with_only_columns(*key_attributes(entity), maintain_column_froms=True).correlate(None)
+    groups = statement._distinct or statement._group_by_clauses  # PostgreSQL cannot lock a group
+    if groups or statement._for_update_arg is not None:
+        return keys
+    return keys.with_for_update(of=entity)
+
+
+# Row by row, where one statement cannot do it
+
+
+def _each(session: Session, model: type[Any], statement: Any) -> list[Any]:
+    found = select(model).where(*_condition(model, statement)).with_for_update(of=model)
+    return list(SQLAlchemySession.scalars(session, found, execution_options={"populate_existing": True}))
+
+
+def _patch_each(
+    session: Session, model: type[Any], statement: Any, values: dict[str, Any], shape: Returned[Any] | None
+) -> int | list[Any]:
+    instances = _each(session, model, statement)
+    for instance in instances:
+        instance.sqlmodel_update(values)
+    session.flush()
+    for instance in instances:
+        if sa_inspect(instance).expired_attributes:
+            session.refresh(instance)
+    return len(instances) if shape is None else [_shown(shape, one) for one in instances]
+
+
+def _delete_each(
+    session: Session, model: type[Any], statement: Any, shape: Returned[Any] | None
+) -> int | list[Any]:
+    instances = _each(session, model, statement)
+    shown = [] if shape is None else [_shown(shape, one) for one in instances]
+    for instance in instances:
+        session.delete(instance)
+    session.flush()
+    return len(instances) if shape is None else shown
+
+
+def _shown(shape: Returned[Any], instance: Any) -> Any:
+    return shape.object([getattr(instance, name) for name in shape.names])

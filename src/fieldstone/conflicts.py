@@ -1,0 +1,137 @@
+"""What an upsert asks of the database: INSERT ... ON CONFLICT, as a statement that can be printed.
+
+PostgreSQL and SQLite share the form. What is written where a row is stored already, which stored
+rows count as different, and which input cannot be upserted at all, is decided here; nothing runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import cast as sql_cast
+from sqlalchemy import false, or_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import SQLModel
+
+from fieldstone.errors import InvalidValues, ModelError, Problem
+from fieldstone.keys import key_attributes, mapper_of
+from fieldstone.models import Timestamps
+from fieldstone.rows import Row, stamps
+from fieldstone.uniques import On, UniqueKey, unique_key
+
+_POSTGRESQL: Any = postgresql.dialect  # its constructor has no types
+_POSTGRESQL = _POSTGRESQL()
+
+
+def target_of(model: type[SQLModel], on: On, update: Sequence[str] | None, dialect: str) -> Target:
+    """Check what an upsert is to decide by and to change. Raises ModelError, listing what there is."""
+    mapper = mapper_of(model)
+    if len(mapper.tables) > 1:
+        raise ModelError(
+            f"{model.__name__} cannot be upserted: its rows lie in {len(mapper.tables)} tables, and ON "
+            "CONFLICT writes one. Read the row with for_update, then create(...) or patch(...) it."
+        )
+    names = None if update is None else (update,) if isinstance(update, str) else tuple(update)
+    unknown = [name for name in names or () if name not in mapper.columns]
+    if unknown:
+        raise ModelError(
+            f"An upsert cannot update {', '.join(map(repr, unknown))}: {model.__name__} has no such column. "
+            f"Its columns are: {', '.join(mapper.columns.keys())}."
+        )
+    return Target(model, unique_key(model, on, dialect), names, dialect)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The unique key that decides, and what of a stored row is changed."""
+
+    model: type[SQLModel]
+    key: UniqueKey
+    update: tuple[str, ...] | None
+    dialect: str
+
+    def changed(self, row: Row) -> tuple[str, ...]:
+        """Name the columns that this row changes where one is stored."""
+        if self.update is not None:
+            return self.update
+        mapper = mapper_of(self.model)
+        kept = {*self.key.fields, *(one.key for one in key_attributes(self.model))}
+        if mapper.version_id_col is not None:
+            kept.add(mapper.get_property_by_column(mapper.version_id_col).key)
+        if issubclass(self.model, Timestamps):
+            kept.add("created_at")
+        return tuple(name for name in row.values if name in row.sent and name not in kept)
+
+    def inserting(self) -> Any:
+        """Build the insert that leaves a stored row alone."""
+        return self._insert().on_conflict_do_nothing(
+            index_elements=self.key.elements, index_where=self.key.where
+        )
+
+    def updating(self, names: Sequence[str]) -> Any:
+        """Build the insert that changes a stored row where it differs, and locks it in any case."""
+        insert = self._insert()
+        columns = [mapper_of(self.model).columns[name] for name in names]
+        values = {column.key: insert.excluded[column.key] for column in columns}
+        differs = [self._differs(column, insert.excluded[column.key]) for column in columns]
+        if names:
+            values |= {
+                mapper_of(self.model).columns[name].key: value
+                for name, value in stamps(self.model, names).items()
+            }
+        else:  # SET must name something, and WHERE false keeps it from being set
+            first = mapper_of(self.model).primary_key[0]
+            values = {str(first.key): first}
+        return insert.on_conflict_do_update(
+            index_elements=self.key.elements,
+            index_where=self.key.where,
+            set_=values,
+            where=or_(*differs) if differs else false(),
+        )
+
+    def groups(self, batch: list[Row]) -> list[list[Row]]:
+        """Gather rows that one statement can write, in an order that keeps workers from a deadlock."""
+        found: dict[tuple[Any, ...], list[Row]] = {}
+        for row in sorted(batch, key=lambda row: repr(self.values(row))):
+            found.setdefault((row.shape, self.changed(row)), []).append(row)
+        return list(found.values())
+
+    def values(self, row: Row) -> tuple[Any, ...]:
+        return tuple(row.values.get(name) for name in self.key.fields)
+
+    def refuse_null(self, row: Row, *path: int) -> None:
+        """Refuse a key with a null in it: it equals no other, so each call would insert once more."""
+        missing = [name for name in self.key.fields if row.values.get(name) is None]
+        if missing:
+            message = "must not be null: an upsert finds the stored row by it"
+            raise InvalidValues(
+                self.model.__name__, [Problem((*path, name), "not_null", message) for name in missing]
+            )
+
+    def refuse_repeated(self, batch: list[Row], seen: dict[tuple[Any, ...], int]) -> None:
+        for row in batch:
+            self.refuse_null(row, row.index)
+            first = seen.setdefault(self.values(row), row.index)
+            if first != row.index:
+                message = f"repeats row {first}: only one of them could be kept. Send each key once"
+                raise InvalidValues(
+                    self.model.__name__,
+                    [Problem((row.index, name), "repeated", message) for name in self.key.fields],
+                )
+
+    def _insert(self) -> Any:
+        dialect: Any = postgresql if self.dialect == "postgresql" else sqlite
+        return dialect.insert(self.model)
+
+    def _differs(self, column: Any, wanted: Any) -> Any:
+        if self.dialect == "postgresql" and _has_no_equality(column):
+            column, wanted = sql_cast(column, postgresql.JSONB), sql_cast(wanted, postgresql.JSONB)
+        return column.is_distinct_from(wanted)
+
+
+def _has_no_equality(column: Any) -> bool:
+    kind = column.type.dialect_impl(_POSTGRESQL)
+    kind = getattr(kind, "impl", kind)
+    return isinstance(kind, postgresql.JSON) and not isinstance(kind, postgresql.JSONB)
