@@ -20,12 +20,18 @@ from fieldstone import (
     Model,
     ModelError,
     Relationship,
+    ancestors,
     count,
     create,
     delete,
     fetch,
     get,
+    link,
     one,
+    patch,
+    replace_links,
+    subtree,
+    unlink,
 )
 from fieldstone.testing import count_statements
 from tests.documents.rows import store
@@ -96,6 +102,20 @@ async def test_b7_p14_a_task_has_many_workers_and_a_worker_many_tasks(empty: Fac
         ["@claude-code"],
     ]
     assert len(sent) == 2
+
+
+async def test_b7_p14_workers_are_linked_unlinked_and_replaced_by_key(empty: Face) -> None:
+    workers = [Worker(id=key, name=key, type="agent") for key in ("@ada", "@bob", "@eve")]
+    task = Task(title="linked")
+    await store(empty, task, *workers)
+    async with empty.transaction() as session:
+        await empty(link, session, Task, task.id, "workers", ["@ada", "@bob"])
+        await empty(link, session, Task, task.id, "workers", ["@ada"])
+        await empty(unlink, session, Task, task.id, "workers", ["@bob"])
+        await empty(replace_links, session, Task, task.id, "workers", ["@bob", "@eve"])
+    async with empty.transaction(read_only=True) as session:
+        read = await empty(get, session, Task, task.id, TaskWithWorkers)
+    assert sorted(worker.id for worker in read.workers) == ["@bob", "@eve"]
 
 
 async def test_b7_p14_deleting_either_end_takes_its_links_along(empty: Face) -> None:
@@ -181,6 +201,29 @@ async def test_b9_p16_a_task_reads_with_its_parent_and_with_its_subtasks(empty: 
     assert leaf.parent is not None
     assert leaf.parent.title == "left"
     assert len(sent) == 3 + 1
+
+
+async def test_b9_p16_a_whole_tree_and_the_way_up_take_one_statement_each(empty: Face) -> None:
+    leaf = Task(title="leaf")
+    root = Task(title="root", subtasks=[Task(title="branch", subtasks=[leaf])])
+    await store(empty, root)
+    async with empty.transaction(read_only=True) as session:
+        with count_statements(empty.database) as sent:
+            tree = await empty(subtree, session, Task, root.id, TaskTree)
+            way = await empty(ancestors, session, Task, leaf.id, TaskRead)
+    assert tree.subtasks[0].subtasks[0].title == "leaf"
+    assert [task.title for task in way] == ["root", "branch"]
+    assert len(sent) == 2
+
+
+async def test_b9_p16_a_task_cannot_come_to_stand_below_itself(empty: Face) -> None:
+    leaf = Task(title="leaf")
+    root = Task(title="root", subtasks=[leaf])
+    await store(empty, root)
+    with pytest.raises(InvalidValues) as refused:
+        async with empty.transaction() as session:
+            await empty(patch, session, Task, root.id, {"parent_id": leaf.id})
+    assert (refused.value.problems[0].path, refused.value.problems[0].rule) == (("parent_id",), "cycle")
 
 
 async def test_b9_p16_deleting_a_parent_leaves_its_subtasks_without_one(empty: Face) -> None:

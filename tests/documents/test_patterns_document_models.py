@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import registry
 from sqlmodel import select
 
@@ -33,6 +32,7 @@ from fieldstone import (
     get,
     one,
     patch,
+    upsert,
 )
 from fieldstone.testing import count_statements
 from tests.documents.assessments import (
@@ -291,27 +291,19 @@ async def test_a7_p13_deleting_a_user_takes_along_what_cannot_be_without_it(stor
         assert await stored(count, session, select(Team)) == 2
 
 
-# A9 Upsert: the verb comes later; what stands is that SQLAlchemy's own works on our models and sessions
+# A9 Upsert
 
 
-async def upserted(face: Face, session: Any, value: str, keys: dict[str, UUID]) -> UserAnswer:
-    dialect: Any = sqlite if face.dialect == "sqlite" else postgresql
-    insert = dialect.insert(UserAnswer).values(**keys, value=value)
-    statement = insert.on_conflict_do_update(
-        index_elements=["user_id", "question_id"],
-        set_={"value": insert.excluded.value, "updated_at": insert.excluded.updated_at},
-    ).returning(UserAnswer)
-    found = await face.exec(session, statement.execution_options(populate_existing=True))
-    answer: UserAnswer = found.scalar_one()
-    return answer
-
-
-async def test_a9_p29_an_insert_on_conflict_returns_the_row_as_it_now_is(stored: Face) -> None:
+async def test_a9_p29_an_upsert_returns_the_row_as_it_now_is(stored: Face) -> None:
     async with stored.transaction() as session:
         answer = await make_answer(stored, session)
         keys = {"user_id": answer.user_id, "question_id": answer.question_id}
         before = answer.updated_at
-        again = await upserted(stored, session, "new", keys)
+        outcome = await stored(
+            upsert, session, UserAnswer, {**keys, "value": "new"}, on=("user_id", "question_id")
+        )
+        assert not outcome.created
+        again = outcome.row
         assert again is answer
         assert (again.value, again.id) == ("new", answer.id)
         assert again.updated_at > before
