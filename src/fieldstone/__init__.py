@@ -32,6 +32,19 @@ from fieldstone.errors import (
 )
 from fieldstone.exports import to_csv, to_ndjson
 from fieldstone.filters import Filter, Selection, Sort, typed
+from fieldstone.history import (
+    Audited,
+    Change,
+    HistoryEntry,
+    HistoryRead,
+    Masked,
+    acting,
+    audited,
+    current_actor,
+    history_of,
+    history_table,
+    timeline,
+)
 from fieldstone.linking import link, replace_links, unlink
 from fieldstone.models import (
     AssumedUtc,
@@ -60,6 +73,8 @@ from fieldstone.writing import create, delete, patch
 
 __all__ = [
     "AssumedUtc",
+    "Audited",
+    "Change",
     "CommitOutcomeUnknown",
     "ConfigurationError",
     "Conflict",
@@ -71,9 +86,12 @@ __all__ = [
     "Field",
     "FieldstoneError",
     "Filter",
+    "HistoryEntry",
+    "HistoryRead",
     "InvalidValues",
     "Json",
     "KeysetPage",
+    "Masked",
     "MissingExtra",
     "Model",
     "ModelError",
@@ -105,14 +123,17 @@ __all__ = [
     "UtcDatetime",
     "Versioned",
     "ZeroAsNull",
+    "acting",
     "after_commit",
     "aggregate",
     "ancestors",
+    "audited",
     "claim",
     "claim_many",
     "count",
     "create",
     "create_many",
+    "current_actor",
     "delete",
     "delete_where",
     "exists",
@@ -120,6 +141,8 @@ __all__ = [
     "first",
     "get",
     "get_for_update",
+    "history_of",
+    "history_table",
     "link",
     "link_header",
     "loading",
@@ -135,6 +158,7 @@ __all__ = [
     "seek",
     "stream",
     "subtree",
+    "timeline",
     "to_csv",
     "to_ndjson",
     "typed",
