@@ -59,6 +59,7 @@ def export_session(database: CurrentDatabase) -> Iterator[Session]:
 async def async_export_session(database: CurrentDatabase) -> AsyncIterator[AsyncSession]:
     async with database.async_transaction(read_only=True) as session:
         yield session
+        await session.rollback()  # a client that left in the middle of a read took the connection along
 
 
 def export(session: Annotated[Session, Depends(export_session)], broken: bool = False) -> StreamingResponse:
@@ -92,8 +93,8 @@ async def app(face: Face) -> FastAPI:
 class Transfer:
     """A server's side of one request, which sees each chunk when it is sent, and may lose the client."""
 
-    def __init__(self, *, version: str = "2.4", lost_after: int | None = None) -> None:
-        self.version, self.lost_after = version, lost_after
+    def __init__(self, *, version: str = "2.4", lost_after: int | None = None, pause: float = 0.0) -> None:
+        self.version, self.lost_after, self.pause = version, lost_after, pause
         self.chunks = self.length = 0
         self.complete = False
         self.lost = asyncio.Event()
@@ -124,7 +125,8 @@ class Transfer:
             self.lost.set()
             if self.version == "2.4":
                 raise OSError("the client is gone")
-            await asyncio.sleep(0.01)
+            if self.pause:
+                await asyncio.sleep(self.pause)
         self.chunks += bool(message["body"])
         self.length += len(message["body"])
         self.complete = not message.get("more_body")
@@ -163,9 +165,14 @@ async def test_an_error_among_the_rows_ends_the_transfer(face: Face, app: FastAP
     await expect_released(face)
 
 
-@pytest.mark.parametrize("version", ["2.3", "2.4"])
-async def test_a_client_that_leaves_releases_the_connection(face: Face, app: FastAPI, version: str) -> None:
-    transfer = Transfer(version=version, lost_after=1)
+# Servers of one version are told by an error of send(), of the other by receive(), whatever is done then.
+@pytest.mark.parametrize(
+    ("version", "pause"), [("2.4", 0), ("2.3", 0), ("2.3", 0.01)], ids=["told", "reading", "sending"]
+)
+async def test_a_client_that_leaves_releases_the_connection(
+    face: Face, app: FastAPI, version: str, pause: float
+) -> None:
+    transfer = Transfer(version=version, lost_after=1, pause=pause)
     if version == "2.4":
         with pytest.raises(ClientDisconnect):
             await transfer.run(app)

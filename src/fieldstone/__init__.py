@@ -33,6 +33,19 @@ from fieldstone.errors import (
 )
 from fieldstone.exports import to_csv, to_ndjson
 from fieldstone.filters import Filter, Selection, Sort, typed
+from fieldstone.history import (
+    Audited,
+    Change,
+    HistoryEntry,
+    HistoryRead,
+    Masked,
+    acting,
+    audited,
+    current_actor,
+    history_of,
+    history_table,
+    timeline,
+)
 from fieldstone.linking import link, replace_links, unlink
 from fieldstone.models import (
     AssumedUtc,
@@ -61,6 +74,8 @@ from fieldstone.writing import create, delete, patch
 
 __all__ = [
     "AssumedUtc",
+    "Audited",
+    "Change",
     "CommitOutcomeUnknown",
     "ConfigurationError",
     "Conflict",
@@ -72,9 +87,12 @@ __all__ = [
     "Field",
     "FieldstoneError",
     "Filter",
+    "HistoryEntry",
+    "HistoryRead",
     "InvalidValues",
     "Json",
     "KeysetPage",
+    "Masked",
     "MissingExtra",
     "Model",
     "ModelError",
@@ -107,14 +125,17 @@ __all__ = [
     "UtcDatetime",
     "Versioned",
     "ZeroAsNull",
+    "acting",
     "after_commit",
     "aggregate",
     "ancestors",
+    "audited",
     "claim",
     "claim_many",
     "count",
     "create",
     "create_many",
+    "current_actor",
     "delete",
     "delete_where",
     "exists",
@@ -122,6 +143,8 @@ __all__ = [
     "first",
     "get",
     "get_for_update",
+    "history_of",
+    "history_table",
     "link",
     "link_header",
     "loading",
@@ -137,6 +160,7 @@ __all__ = [
     "seek",
     "stream",
     "subtree",
+    "timeline",
     "to_csv",
     "to_ndjson",
     "typed",

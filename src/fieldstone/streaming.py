@@ -113,9 +113,14 @@ def _open_within(connection: Connection, result: AnyResult) -> Generator[None, N
     try:
         yield
     finally:
-        result.close()
+        _close(connection, result)
 
 
 def _close_all(connection: Connection) -> None:
     for result in list(_open.pop(connection, ())):
+        _close(connection, result)
+
+
+def _close(connection: Connection, result: AnyResult) -> None:
+    if not connection.invalidated:  # a cancelled statement takes the connection along, and its cursors
         result.close()

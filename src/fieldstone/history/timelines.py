@@ -1,0 +1,32 @@
+"""The verb that reads one object's history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlmodel import Session, SQLModel, col, select
+
+from fieldstone.history.audits import history_of
+from fieldstone.history.entries import HistoryRead, key_text
+from fieldstone.keys import key_values, mapper_of
+from fieldstone.pages import Page
+from fieldstone.reading import page
+from fieldstone.verbs import verb
+
+
+@verb
+def timeline(
+    session: Session, model: type[SQLModel], key: Any, *, size: int = 20, offset: int = 0
+) -> Page[HistoryRead]:
+    """Read what happened to the row with this key, the newest first; also of a row that is gone.
+
+    Raises ModelError for a model without a history, and InvalidValues for a key that none can be.
+    """
+    entry, name = history_of(model), mapper_of(model).base_mapper.class_.__name__
+    text = key_text(key_values(model, key))
+    statement = (
+        select(entry)
+        .where(col(entry.model) == name, col(entry.key) == text)
+        .order_by(col(entry.at).desc(), col(entry.id).desc())
+    )
+    return page(session, statement, HistoryRead, size=size, offset=offset)
