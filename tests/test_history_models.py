@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import pytest
-from sqlalchemy import MetaData, Table
+from sqlalchemy import MetaData, Table, join
 from sqlalchemy.orm import registry
 
 from fieldstone import (
@@ -42,6 +42,21 @@ class Tag(LinkedModel, table=True):
 class Item(LinkedModel, table=True):
     id: int = Field(primary_key=True)
     tags: list[Tag] = Relationship(link_model=Tagging)
+
+
+class Both:
+    """A class of SQLAlchemy's own kind, over two tables."""
+
+    def __init__(self, tag_id: int, item_id: int) -> None:
+        self.tag_id, self.item_id = tag_id, item_id
+
+
+_tag, _item = vars(Tag)["__table__"], vars(Item)["__table__"]
+registry(metadata=LINKED).map_imperatively(
+    Both,
+    join(_tag, _item, _tag.c.id == _item.c.id),
+    properties={"tag_id": _tag.c.id, "item_id": _item.c.id},
+)
 
 
 class KeyModel(Model, registry=registry(metadata=MetaData())):
@@ -106,3 +121,11 @@ async def test_a_link_with_a_history_is_not_written_through_a_list(face: Face) -
         session.add_all([Item(id=1), Tag(id=1)])
         await face.flush(session)
         await face(create, session, Tagging, {"tag_id": 1, "item_id": 1})
+
+
+async def test_a_class_that_is_mapped_to_a_join_is_left_alone(face: Face) -> None:
+    await face.create_all(LINKED)
+    async with face.transaction() as session:
+        session.add(Both(1, 1))
+        await face.flush(session)
+        await face.run(session, lambda s: s.delete(s.get_one(Both, 1)))

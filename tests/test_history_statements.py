@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import uuid
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -22,8 +24,9 @@ from fieldstone import (
     upsert_many,
 )
 from fieldstone.history import acting
+from fieldstone.models.fields import now
 from fieldstone.testing import count_statements
-from tests.chronicled import METADATA, Animal, Board, Dog, Part, Plain, Ticket, all_told, entries
+from tests.chronicled import METADATA, Animal, Board, Dog, Everything, Part, Plain, Ticket, all_told, entries
 from tests.faces import Face
 from tests.test_history import forget
 
@@ -209,6 +212,28 @@ async def test_updates_at_once_lose_no_entry(kept: Face) -> None:
     await asyncio.gather(*(add() for _ in range(6)))
     steps = [fields["hits"] for _, _, _, fields in await all_told(kept)]
     assert sorted(steps) == [(n, n + 1) for n in range(1, 7)]
+
+
+async def test_every_kind_of_key_is_followed(kept: Face) -> None:
+    number = uuid.UUID(int=9)
+    async with kept.transaction() as session:
+        session.add_all(
+            [Part(ticket_id=1, name="a"), Part(ticket_id=1, name="b"), Part(ticket_id=2, name="a")]
+        )
+        session.add(Everything(id=number, seen=now()))
+    await forget(kept)
+    await run(kept, update(Part).where(col(Part.ticket_id) == 1).values(size=2))
+    await run(kept, update(Everything).values(price=Decimal("9.75")))
+    await run(kept, delete(Part).where(col(Part.name) == "a"))
+    found = changes(await all_told(kept))
+    assert set(found) == {
+        ("changed", '[1,"a"]'),
+        ("changed", '[1,"b"]'),
+        ("changed", str(number)),
+        ("deleted", '[1,"a"]'),
+        ("deleted", '[2,"a"]'),
+    }
+    assert set(found["changed", str(number)]) == {"price"}
 
 
 async def test_rows_that_share_a_table_keep_their_own_columns(kept: Face) -> None:

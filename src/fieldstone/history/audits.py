@@ -113,8 +113,8 @@ def history_of(model: type[SQLModel]) -> type[HistoryEntry]:
 
 
 def is_audited(table: Any) -> bool:
-    """Tell whether the rows of a table have a history."""
-    return _AUDITED in table.info
+    """Tell whether the rows of a table have a history; a class may also be mapped to a join."""
+    return isinstance(table, Table) and _AUDITED in table.info
 
 
 def audited_model(table: Any) -> type[Any]:

@@ -186,10 +186,16 @@ def _foresee(notes: _Notes, state: InstanceState[Any]) -> None:
     for table in mapper.tables:
         if not isinstance(table, Table) or not is_reaching(table):
             continue
-        columns = [next(c for c in mapper.attrs[name].columns if c.table is table) for name in _names(mapper)]
-        for condition in among(columns, [tuple(one.identity or ()) for one in states]):
+        columns = list(table.primary_key.columns)
+        names = [mapper.get_property_by_column(column).key for column in columns]
+        keys = [tuple(_identifying(one, name) for name in names) for one in states]
+        for condition in among(columns, keys):
             gather(session, table, read(session, table, condition, lock=True).values(), notes.foreseen)
 
 
-def _names(mapper: Mapper[Any]) -> list[str]:
-    return [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+def _identifying(state: InstanceState[Any], name: str) -> Any:
+    """Give the stored value of a key's part, whatever the instance was changed to."""
+    names = [state.mapper.get_property_by_column(column).key for column in state.mapper.primary_key]
+    if state.identity is not None and name in names:
+        return state.identity[names.index(name)]
+    return getattr(state.obj(), name)  # the key of a further table, where a class is mapped to a join

@@ -70,7 +70,7 @@ def _identity(table: Table, row: Row) -> Key:
 
 def is_reaching(table: Any) -> bool:
     """Tell whether deleting rows of a table may change audited rows of others, or of its own."""
-    return any(_edges(table, set()))
+    return isinstance(table, Table) and any(_edges(table, set()))
 
 
 def gather(session: SQLAlchemySession, table: Table, rows: Iterable[Row], found: Found) -> None:
