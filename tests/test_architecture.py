@@ -44,7 +44,7 @@ NO_COMMIT = "AsyncEngine Engine create_engine create_async_engine commit begin"
 NO_ENGINE = "AsyncEngine Engine create_engine create_async_engine"
 
 # Packages whose modules are rooms of their own; their `__init__` is the face that others take from.
-PACKAGES = {"models", "schemas", "violations", "database"}
+PACKAGES = {"models", "schemas", "violations", "database", "reading", "paging", "writing"}
 
 ROWS = (
     Row("errors"),
@@ -59,7 +59,10 @@ ROWS = (
     Row("models.relationships", "errors models.annotations", MODELS, NO_IO),
     Row("models.validation", "errors models.fields models.columns", MODELS, NO_IO),
     Row(
-        "models.flush", "errors models.columns models.validation", MODELS, "Engine create_engine exec commit"
+        "models.flush",
+        "errors models.columns models.validation",
+        MODELS,
+        "Engine create_engine exec commit",
     ),
     Row(
         "models.mapping",
@@ -118,51 +121,88 @@ ROWS = (
     # From a schema to rows, and back.
     Row("keys", "errors cache", MODELS, NO_IO),
     Row("branches", "cache keys", MODELS, NO_IO),
-    Row("cycles", "errors cache keys models branches", MODELS, NO_COMMIT),
-    Row("twins", "cache", MODELS, NO_IO),
-    Row("plans", "errors cache keys schemas", MODELS, NO_IO),
-    Row("objects", "twins", MODELS, NO_IO),
-    Row("assembly", "errors cache keys plans", MODELS, NO_IO),
-    Row("cursors", "errors cache", "pydantic pydantic_settings", NO_IO),
-    Row("joins", "errors", MODELS, NO_IO),
-    Row("ordering", "errors keys joins", MODELS, NO_IO),
-    Row("keyset", "keys cursors ordering", MODELS, NO_IO),
-    Row("pages", "errors cache ordering", MODELS, NO_IO),
-    Row("navigation", "pages"),
-    Row("reading", "errors verbs keys twins plans assembly cursors keyset pages", MODELS, NO_COMMIT),
-    Row("uniques", "errors keys", MODELS, NO_IO),
-    Row("nesting", "errors keys models.validation schemas uniques", MODELS, NO_IO),
-    Row("children", "errors keys branches nesting uniques", MODELS, NO_COMMIT),
-    Row("writing", "errors verbs keys cycles schemas nesting children violations", MODELS, NO_COMMIT),
-    Row("rows", "errors cache keys models.validation schemas schemas.values", MODELS, NO_IO),
-    Row("conflicts", "errors keys models rows uniques", MODELS, NO_IO),
-    Row("returned", "errors objects plans", MODELS, NO_IO),
-    Row("synchronising", "assembly branches keys", MODELS, NO_COMMIT),
+    Row("writing.cycles", "errors cache keys models branches", MODELS, NO_COMMIT),
+    Row("reading.twins", "cache", MODELS, NO_IO),
+    Row("reading.plans", "errors cache keys schemas", MODELS, NO_IO),
+    Row("reading.objects", "reading.twins", MODELS, NO_IO),
+    Row("reading.assembly", "errors cache keys reading.plans", MODELS, NO_IO),
+    Row("paging.cursors", "errors cache", "pydantic pydantic_settings", NO_IO),
+    Row("paging.joins", "errors", MODELS, NO_IO),
+    Row("paging.ordering", "errors keys paging.joins", MODELS, NO_IO),
+    Row("paging.keyset", "keys paging.cursors paging.ordering", MODELS, NO_IO),
+    Row("paging.pages", "errors cache paging.ordering", MODELS, NO_IO),
+    Row("paging.navigation", "paging.pages"),
     Row(
-        "upserting",
-        "errors verbs keys cycles reading conflicts returned rows synchronising uniques violations "
-        "violations.failures",
+        "reading.fetching",
+        "errors verbs keys reading.twins reading.plans reading.assembly paging.cursors "
+        "paging.keyset paging.pages",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row("writing.uniques", "errors keys", MODELS, NO_IO),
+    Row("writing.nesting", "errors keys models.validation schemas writing.uniques", MODELS, NO_IO),
+    Row("writing.children", "errors keys branches writing.nesting writing.uniques", MODELS, NO_COMMIT),
+    Row(
+        "writing.single",
+        "errors verbs keys writing.cycles schemas writing.nesting writing.children violations",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row("writing.rows", "errors cache keys models.validation schemas schemas.values", MODELS, NO_IO),
+    Row("writing.conflicts", "errors keys models writing.rows writing.uniques", MODELS, NO_IO),
+    Row("writing.returned", "errors reading.objects reading.plans", MODELS, NO_IO),
+    Row("writing.synchronising", "reading.assembly branches keys", MODELS, NO_COMMIT),
+    Row(
+        "writing.upserting",
+        "errors verbs keys writing.cycles reading.fetching writing.conflicts writing.returned "
+        "writing.rows writing.synchronising writing.uniques violations violations.failures",
         MODELS,
         NO_COMMIT,
     ),
     Row(
-        "bulk", "errors verbs keys branches cycles returned rows synchronising violations", MODELS, NO_COMMIT
+        "writing.bulk",
+        "errors verbs keys branches writing.cycles writing.returned writing.rows "
+        "writing.synchronising violations",
+        MODELS,
+        NO_COMMIT,
     ),
-    Row("links", "errors cache keys branches schemas", MODELS, NO_IO),
-    Row("linking", "errors verbs keys links violations", MODELS, NO_COMMIT),
+    Row("writing.links", "errors cache keys branches schemas", MODELS, NO_IO),
+    Row("writing.linking", "errors verbs keys writing.links violations", MODELS, NO_COMMIT),
     Row("aftercommit", "verbs", "sqlalchemy sqlmodel", f"{NO_ENGINE} commit"),
-    Row("aggregates", "errors verbs objects", MODELS, NO_COMMIT),
-    Row("streaming", "errors plans assembly reading", MODELS, NO_COMMIT),
-    Row("exports", "errors", PYDANTIC, NO_IO),
-    Row("claiming", "errors verbs keys plans assembly schemas reading violations", MODELS, NO_COMMIT),
+    Row("reading.aggregates", "errors verbs reading.objects", MODELS, NO_COMMIT),
+    Row("reading.streaming", "errors reading.plans reading.assembly reading.fetching", MODELS, NO_COMMIT),
+    Row("reading.exports", "errors", PYDANTIC, NO_IO),
+    Row(
+        "writing.claiming",
+        "errors verbs keys reading.plans reading.assembly schemas reading.fetching violations",
+        MODELS,
+        NO_COMMIT,
+    ),
     Row("filters", "errors keys models.columns models.fields", MODELS, NO_IO),
-    Row("trees", "errors cache verbs keys branches plans schemas objects reading", MODELS, NO_COMMIT),
-    Row("history", "errors cache verbs models models.fields keys uniques pages reading", MODELS, NO_ENGINE),
-    Row("resource", "errors keys plans pages filters schemas", MODELS, NO_IO),
+    Row(
+        "reading.trees",
+        "errors cache verbs keys branches reading.plans schemas reading.objects reading.fetching",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
+        "reading",
+        "reading.aggregates reading.exports reading.fetching reading.plans reading.streaming reading.trees",
+    ),
+    Row("paging", "paging.cursors paging.navigation paging.pages"),
+    Row("writing", "writing.bulk writing.claiming writing.linking writing.single writing.upserting"),
+    Row(
+        "history",
+        "errors cache verbs models models.fields keys writing.uniques paging.pages reading",
+        MODELS,
+        NO_ENGINE,
+    ),
+    Row("resource", "errors keys reading.plans paging.pages filters schemas", MODELS, NO_IO),
     # The edges, each with its own framework.
     Row(
         "fastapi",
-        "errors verbs violations database keys cursors pages navigation filters reading writing resource",
+        "errors verbs violations database keys paging.cursors paging.pages paging.navigation "
+        "filters reading writing resource",
         f"{MODELS} fastapi starlette anyio",
     ),
     Row("testing", "errors database", "sqlalchemy pytest"),

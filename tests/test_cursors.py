@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fieldstone import ConfigurationError, Cursors, InvalidValues, PlanError
-from fieldstone.cursors import Position, dump, fingerprint_of, load, standard
+from fieldstone.paging.cursors import Position, dump, fingerprint_of, load, standard
 
 CURSORS = Cursors("a secret that is long enough for cursors")
 LIST = fingerprint_of("Task", "SELECT ...", "[1]")

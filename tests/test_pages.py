@@ -21,7 +21,7 @@ from fieldstone import (
     page_links,
     seek,
 )
-from fieldstone.keyset import walk
+from fieldstone.paging.keyset import walk
 from fieldstone.testing import count_statements
 from tests.domain import METADATA, Assignment, Profile, Project, SubtaskRead, Tag, Task, Worker, sample
 from tests.faces import Face

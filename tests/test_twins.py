@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from sqlmodel import SQLModel
 
 from fieldstone import Field, Model
-from fieldstone.twins import twin
+from fieldstone.reading.twins import twin
 
 
 class Inner(Model):

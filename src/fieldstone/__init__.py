@@ -1,10 +1,6 @@
 """SQLModel made production-grade: one set of models, from schema to API, sync and async."""
 
 from fieldstone.aftercommit import after_commit
-from fieldstone.aggregates import aggregate
-from fieldstone.bulk import create_many, delete_where, patch_where
-from fieldstone.claiming import claim, claim_many, get_for_update
-from fieldstone.cursors import Cursors
 from fieldstone.database import Database, Settings
 from fieldstone.errors import (
     CommitOutcomeUnknown,
@@ -31,7 +27,6 @@ from fieldstone.errors import (
     Unavailable,
     UrlError,
 )
-from fieldstone.exports import to_csv, to_ndjson
 from fieldstone.filters import Filter, Selection, Sort, typed
 from fieldstone.history import (
     Audited,
@@ -46,7 +41,6 @@ from fieldstone.history import (
     history_table,
     timeline,
 )
-from fieldstone.linking import link, replace_links, unlink
 from fieldstone.models import (
     AssumedUtc,
     Field,
@@ -61,16 +55,22 @@ from fieldstone.models import (
     ZeroAsNull,
     partial,
 )
-from fieldstone.navigation import link_header, page_links
-from fieldstone.pages import KeysetPage, Page
-from fieldstone.plans import Depth, ReadPlan, loading, plan
+from fieldstone.paging.cursors import Cursors
+from fieldstone.paging.navigation import link_header, page_links
+from fieldstone.paging.pages import KeysetPage, Page
 from fieldstone.reading import count, exists, fetch, first, get, one, one_or_none, page, seek
+from fieldstone.reading.aggregates import aggregate
+from fieldstone.reading.exports import to_csv, to_ndjson
+from fieldstone.reading.plans import Depth, ReadPlan, loading, plan
+from fieldstone.reading.streaming import stream
+from fieldstone.reading.trees import ancestors, subtree
 from fieldstone.resource import Resource
-from fieldstone.streaming import stream
-from fieldstone.trees import ancestors, subtree
-from fieldstone.upserting import UpsertCounts, Upserted, upsert, upsert_many
 from fieldstone.verbs import verb
 from fieldstone.writing import create, delete, patch
+from fieldstone.writing.bulk import create_many, delete_where, patch_where
+from fieldstone.writing.claiming import claim, claim_many, get_for_update
+from fieldstone.writing.linking import link, replace_links, unlink
+from fieldstone.writing.upserting import UpsertCounts, Upserted, upsert, upsert_many
 
 __all__ = [
     "AssumedUtc",

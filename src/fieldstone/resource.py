@@ -21,8 +21,8 @@ from fieldstone.errors import DesignError
 from fieldstone.filters import Grammar, Selection
 from fieldstone.filters.grammar import Source
 from fieldstone.keys import key_names, key_type
-from fieldstone.pages import LARGEST_PAGE
-from fieldstone.plans import ReadPlan, plan
+from fieldstone.paging.pages import LARGEST_PAGE
+from fieldstone.reading.plans import ReadPlan, plan
 from fieldstone.schemas import check_create, check_read, check_update
 
 ModelT = TypeVar("ModelT", bound=SQLModel)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from fieldstone.errors import Problem
 from fieldstone.filters import Selection
 from fieldstone.filters.grammar import sent_twice
-from fieldstone.pages import LARGEST_OFFSET
+from fieldstone.paging.pages import LARGEST_OFFSET
 from fieldstone.resource import Resource
 
 

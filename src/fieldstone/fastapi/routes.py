@@ -27,7 +27,7 @@ from fieldstone.fastapi.listing import listing_of, refuse_unknown, selection_of
 from fieldstone.fastapi.problems import problem_responses
 from fieldstone.fastapi.sessions import AsyncReadSession, AsyncWriteSession, ReadSession, WriteSession
 from fieldstone.keys import key_names
-from fieldstone.pages import Page
+from fieldstone.paging.pages import Page
 from fieldstone.reading import get, page
 from fieldstone.resource import Resource
 from fieldstone.verbs import Verb, verb

@@ -22,7 +22,7 @@ from fieldstone.history.audits import Audit, audit_of, audited_model, is_audited
 from fieldstone.history.journal import Journal, changed, created
 from fieldstone.history.stored import Found, Key, Row, among, gather, is_reaching, settle
 from fieldstone.keys import mapper_of
-from fieldstone.uniques import UniqueKey, unique_key
+from fieldstone.writing.uniques import UniqueKey, unique_key
 
 _PATIENCE = 10
 _CREATED: Any = literal_column("xmax = 0")

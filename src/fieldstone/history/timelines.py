@@ -9,7 +9,7 @@ from sqlmodel import Session, SQLModel, col, select
 from fieldstone.history.audits import history_of
 from fieldstone.history.entries import HistoryRead, key_text
 from fieldstone.keys import key_values, mapper_of
-from fieldstone.pages import Page
+from fieldstone.paging.pages import Page
 from fieldstone.reading import page
 from fieldstone.verbs import verb
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from fieldstone.pages import LARGEST_OFFSET, KeysetPage, Page
+from fieldstone.paging.pages import LARGEST_OFFSET, KeysetPage, Page
 
 # What RFC 3986 lets stand in a URL, so that nothing in it can end the <...> it is written in.
 _URL = "!#$%&'()*+,/:;=?@[]~"

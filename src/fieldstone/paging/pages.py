@@ -13,7 +13,7 @@ from sqlalchemy import Select
 
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, Problem
-from fieldstone.ordering import in_order
+from fieldstone.paging.ordering import in_order
 
 ItemT = TypeVar("ItemT")
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, literal, select, tuple_, union_all
 
-from fieldstone.cursors import Cursors, Position, fingerprint_of
 from fieldstone.keys import key_attributes
-from fieldstone.ordering import Term, order_of
+from fieldstone.paging.cursors import Cursors, Position, fingerprint_of
+from fieldstone.paging.ordering import Term, order_of
 
 Statement = Select[*tuple[Any, ...]]
 Row = Sequence[Any]

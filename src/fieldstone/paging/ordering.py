@@ -20,8 +20,8 @@ from sqlalchemy.types import TypeDecorator
 from sqlalchemy.util import LRUCache
 
 from fieldstone.errors import PlanError
-from fieldstone.joins import Source, leaves, sources
 from fieldstone.keys import key_attributes
+from fieldstone.paging.joins import Source, leaves, sources
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from fieldstone.twins import twin
+from fieldstone.reading.twins import twin
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 

@@ -18,8 +18,8 @@ from sqlmodel import SQLModel
 from fieldstone.errors import InvalidValues, ModelError, Problem
 from fieldstone.keys import key_attributes, mapper_of
 from fieldstone.models import Timestamps
-from fieldstone.rows import Row, stamps
-from fieldstone.uniques import On, UniqueKey, unique_key
+from fieldstone.writing.rows import Row, stamps
+from fieldstone.writing.uniques import On, UniqueKey, unique_key
 
 _POSTGRESQL: Any = postgresql.dialect  # its constructor has no types
 _POSTGRESQL = _POSTGRESQL()

@@ -16,7 +16,12 @@ from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
-from fieldstone.assembly import (
+from fieldstone.errors import MultipleFound, NotFound
+from fieldstone.keys import key_attributes, key_values
+from fieldstone.paging.cursors import Cursors, standard
+from fieldstone.paging.keyset import walk
+from fieldstone.paging.pages import KeysetPage, Page, bounded, cap_of, keyset_page_of, page_of, slice_of
+from fieldstone.reading.assembly import (
     Layout,
     Parents,
     Values,
@@ -26,13 +31,8 @@ from fieldstone.assembly import (
     key_statement,
     root_statement,
 )
-from fieldstone.cursors import Cursors, standard
-from fieldstone.errors import MultipleFound, NotFound
-from fieldstone.keys import key_attributes, key_values
-from fieldstone.keyset import walk
-from fieldstone.pages import KeysetPage, Page, bounded, cap_of, keyset_page_of, page_of, slice_of
-from fieldstone.plans import ReadPlan, plan
-from fieldstone.twins import twin
+from fieldstone.reading.plans import ReadPlan, plan
+from fieldstone.reading.twins import twin
 from fieldstone.verbs import verb
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)

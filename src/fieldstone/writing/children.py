@@ -18,8 +18,8 @@ from sqlmodel import Session, SQLModel
 from fieldstone.branches import among
 from fieldstone.errors import Problem
 from fieldstone.keys import key_attributes, key_names, mapper_of
-from fieldstone.nesting import MOST_PROBLEMS, Key, Nest, Node, Reference
-from fieldstone.uniques import unique_keys
+from fieldstone.writing.nesting import MOST_PROBLEMS, Key, Nest, Node, Reference
+from fieldstone.writing.uniques import unique_keys
 
 # Far below what drivers allow for one statement, for keys of several columns.
 _AT_ONCE = 5_000

@@ -16,9 +16,9 @@ from sqlmodel import Session, SQLModel
 
 from fieldstone.errors import Conflict, NotFound
 from fieldstone.keys import key_attributes, key_values
-from fieldstone.links import Key, Links, Targets, links_of
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
+from fieldstone.writing.links import Key, Links, Targets, links_of
 
 # PostgreSQL's protocol counts parameters in 16 bits, SQLite's default limit is 32,766.
 PARAMETERS = 30_000

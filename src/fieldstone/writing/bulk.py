@@ -22,14 +22,14 @@ from sqlmodel import Session, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone.branches import among
-from fieldstone.cycles import moves, refuse_moved
 from fieldstone.errors import PlanError
 from fieldstone.keys import key_attributes, key_names, mapper_of
-from fieldstone.returned import Returned, returned
-from fieldstone.rows import Data, Row, batches, by_shape, changes, has_wide_rules, stamps
-from fieldstone.synchronising import after_delete, after_update
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
+from fieldstone.writing.cycles import moves, refuse_moved
+from fieldstone.writing.returned import Returned, returned
+from fieldstone.writing.rows import Data, Row, batches, by_shape, changes, has_wide_rules, stamps
+from fieldstone.writing.synchronising import after_delete, after_update
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 Statement = Select[*tuple[Any, ...]]

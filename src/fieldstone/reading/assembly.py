@@ -19,7 +19,7 @@ from sqlalchemy.orm import aliased
 from fieldstone.cache import cached
 from fieldstone.errors import PlanError
 from fieldstone.keys import key_attributes, key_names
-from fieldstone.plans import ReadPlan, Related
+from fieldstone.reading.plans import ReadPlan, Related
 
 Key = tuple[Any, ...]
 Statement = Select[*tuple[Any, ...]]

@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
-from fieldstone.assembly import PARAMETERS, Key
 from fieldstone.branches import among
 from fieldstone.keys import key_attributes, mapper_of
+from fieldstone.reading.assembly import PARAMETERS, Key
 
 _GOES_WITH_IT = "CASCADE"
 _LETS_GO = ("SET NULL", "SET DEFAULT")

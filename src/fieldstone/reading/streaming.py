@@ -23,10 +23,10 @@ from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone.assembly import Statement, root_statement
 from fieldstone.errors import TransactionError
-from fieldstone.plans import ReadPlan, plan
-from fieldstone.reading import assemble, model_of
+from fieldstone.reading.assembly import Statement, root_statement
+from fieldstone.reading.fetching import assemble, model_of
+from fieldstone.reading.plans import ReadPlan, plan
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 

@@ -20,7 +20,7 @@ from fieldstone.errors import InvalidValues, Problem
 from fieldstone.keys import key_names, key_values, mapper_of
 from fieldstone.models.validation import twins_of
 from fieldstone.schemas import stored_values
-from fieldstone.uniques import unique_keys
+from fieldstone.writing.uniques import unique_keys
 
 Path = tuple[str | int, ...]
 Key = tuple[Any, ...]

@@ -22,18 +22,18 @@ from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone.conflicts import Target, target_of
-from fieldstone.cycles import moves, refuse_moved
 from fieldstone.errors import InvalidValues, ModelError, Problem
 from fieldstone.keys import key_attributes, key_names
-from fieldstone.reading import get
-from fieldstone.returned import is_flat, returned
-from fieldstone.rows import Data, Row, batches, new_row
-from fieldstone.synchronising import after_update
-from fieldstone.uniques import On
+from fieldstone.reading.fetching import get
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
 from fieldstone.violations.failures import failure_of
+from fieldstone.writing.conflicts import Target, target_of
+from fieldstone.writing.cycles import moves, refuse_moved
+from fieldstone.writing.returned import is_flat, returned
+from fieldstone.writing.rows import Data, Row, batches, new_row
+from fieldstone.writing.synchronising import after_update
+from fieldstone.writing.uniques import On
 
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=SQLModel)

@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from sqlmodel import SQLModel
 
 from fieldstone.errors import PlanError
-from fieldstone.objects import object_of
-from fieldstone.plans import plan
+from fieldstone.reading.objects import object_of
+from fieldstone.reading.plans import plan
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 

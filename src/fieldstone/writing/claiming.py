@@ -22,11 +22,11 @@ from sqlmodel import Session, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from fieldstone.assembly import root_statement
 from fieldstone.errors import InvalidValues, NotFound, PlanError, Problem
 from fieldstone.keys import key_attributes, key_names, key_values
-from fieldstone.plans import plan
-from fieldstone.reading import assemble, model_of
+from fieldstone.reading.assembly import root_statement
+from fieldstone.reading.fetching import assemble, model_of
+from fieldstone.reading.plans import plan
 from fieldstone.schemas import stored_values
 from fieldstone.verbs import verb
 from fieldstone.violations import explained

@@ -15,14 +15,14 @@ from sqlalchemy.orm import RelationshipProperty
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
-from fieldstone.children import faults, resolve
-from fieldstone.cycles import refuse_cycles
 from fieldstone.errors import Conflict, InvalidValues, NotFound, Problem
 from fieldstone.keys import key_names, key_values, mapper_of
-from fieldstone.nesting import Nest, nest
 from fieldstone.schemas import stored_values
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
+from fieldstone.writing.children import faults, resolve
+from fieldstone.writing.cycles import refuse_cycles
+from fieldstone.writing.nesting import Nest, nest
 
 refuse_cycles()
 

@@ -22,9 +22,9 @@ from fieldstone.branches import Branch, among, branches_of, columns_of, downward
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, NotFound, PlanError, Problem
 from fieldstone.keys import key_attributes, key_names, key_values, mapper_of
-from fieldstone.objects import object_of
-from fieldstone.plans import Depth
-from fieldstone.reading import fetch
+from fieldstone.reading.fetching import fetch
+from fieldstone.reading.objects import object_of
+from fieldstone.reading.plans import Depth
 from fieldstone.schemas import related_schema
 from fieldstone.verbs import verb
 

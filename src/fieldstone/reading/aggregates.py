@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session
 
 from fieldstone.errors import PlanError
-from fieldstone.objects import object_of
+from fieldstone.reading.objects import object_of
 from fieldstone.verbs import verb
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
