@@ -8,22 +8,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, get_args
+from typing import Any, get_args
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, case, func
 from sqlmodel import Session, col, select
 
 from fieldstone import fetch, patch, verb
-from fieldstone.template.models import Assignment, Project, Status, Task
+from fieldstone.template.models import Assignment, Project, Slug, Status, Task, WorkerKey
 from fieldstone.template.schemas import TaskCard
 
 COLUMN_SIZE = 30
 STATUSES: tuple[Status, ...] = get_args(Status)
-
-# A form sends its empty choice as an empty text.
-Chosen = Annotated[str | None, BeforeValidator(lambda sent: sent or None)]
 
 
 def today() -> date:
@@ -34,8 +31,10 @@ def today() -> date:
 class BoardQuery(BaseModel):
     """Which tasks to show. Without a status, all columns are shown."""
 
-    project: Chosen = Field(default=None, max_length=40, description="The slug of a project.")
-    worker: Chosen = Field(default=None, max_length=40, description="The id of a worker.")
+    model_config = ConfigDict(extra="forbid")
+
+    project: Slug | None = Field(default=None, max_length=40, description="The slug of a project.")
+    worker: WorkerKey | None = Field(default=None, max_length=40, description="The id of a worker.")
     status: Status | None = None
     offset: int = Field(default=0, ge=0, le=100_000, description="How many cards to skip in each column.")
 

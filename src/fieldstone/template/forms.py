@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any, Generic, TypeVar, get_args
 
-from fastapi import Request
+from fastapi import HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -43,10 +44,24 @@ class Form(Generic[SchemaT]):
 
     @classmethod
     async def sent(cls, request: Request, schema: type[SchemaT]) -> Form[SchemaT]:
-        """Take what a browser sent for the schema's fields."""
-        sent = await request.form()
-        typed = {name: str(sent[name]) for name in schema.model_fields if name in sent}
-        return cls(schema, {name: text.replace("\r\n", "\n").strip() for name, text in typed.items()})
+        """Take what a browser sent for the schema's fields; refuse what no form of the app sends."""
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _MEDIA_TYPES:
+            raise HTTPException(415, "What was sent is not a form. Open its page and send it from there.")
+        typed: dict[str, str] = {}
+        async with request.form() as sent:
+            for name in schema.model_fields:
+                text = sent.get(name)
+                if text is None:
+                    continue
+                if not isinstance(text, str):
+                    wrong = {
+                        "type": "string_type",
+                        "loc": ("body", name),
+                        "msg": "Please send text, not a file",
+                    }
+                    raise RequestValidationError([wrong], body={name: None})
+                typed[name] = text.replace("\r\n", "\n").strip()
+        return cls(schema, typed)
 
     async def save(
         self,
@@ -83,6 +98,8 @@ class Form(Generic[SchemaT]):
             for name, text in self.typed.items()
         }
 
+
+_MEDIA_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 _SENTENCES = {
     "missing": "Please fill this in.",

@@ -28,6 +28,10 @@ HEADERS = {
 }
 
 
+# What a client acts on beside the status, whatever the body is.
+_KEPT = ("Allow", "Retry-After")
+
+
 def page(request: Request, template: str, status: int = 200, **content: Any) -> Response:
     """Render a template."""
     context = {"here": request.url.path, **content}
@@ -56,7 +60,9 @@ def _as_page(handler: Any, except_under: str) -> Any:
             return problem
         told = json.loads(bytes(problem.body))
         heading = "There is nothing here" if problem.status_code == 404 else told["title"]
-        return page(request, "error.html", problem.status_code, heading=heading, told=told)
+        shown = page(request, "error.html", problem.status_code, heading=heading, told=told)
+        shown.headers.update({name: problem.headers[name] for name in _KEPT if name in problem.headers})
+        return shown
 
     return answer
 

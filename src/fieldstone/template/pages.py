@@ -10,8 +10,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi import Form as FormField
+from pydantic import ConfigDict, model_validator
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.responses import Response
 
 from fieldstone import create, delete, fetch, get, one, page, patch
@@ -20,7 +22,7 @@ from fieldstone.template import html
 from fieldstone.template.board import BoardQuery, move, read_board, tallies
 from fieldstone.template.forms import Form
 from fieldstone.template.html import go
-from fieldstone.template.models import Assignment, Project, Status, Task, Worker
+from fieldstone.template.models import Assignment, Project, Slug, Status, Task, Worker, WorkerKey
 from fieldstone.template.schemas import (
     AssignmentCreate,
     ProjectCreate,
@@ -33,14 +35,34 @@ from fieldstone.template.schemas import (
     WorkerRead,
 )
 
+
+class _RowConvertor(IntegerConvertor):
+    """Match the numbers that may be a row's: Starlette's own fails on one of 5,000 digits."""
+
+    regex = "[0-9]{1,10}"
+
+
+register_url_convertor("row", _RowConvertor())
+
 pages = APIRouter(include_in_schema=False)
 
 by_name = select(Project).order_by(Project.name)
 
 
+class BoardForm(BoardQuery):
+    """The same from a person: a form sends its empty choices, and a link may carry what others added."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_is_empty(cls, sent: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in sent.items() if value != ""}
+
+
 @pages.get("/")
 async def board(
-    request: Request, query: Annotated[BoardQuery, Query()], session: AsyncReadSession
+    request: Request, query: Annotated[BoardForm, Query()], session: AsyncReadSession
 ) -> Response:
     return html.page(
         request,
@@ -64,19 +86,19 @@ async def create_task(request: Request, session: AsyncWriteSession) -> Response:
     return go(f"/tasks/{task.id}") if task else await _task_form(request, session, form, "New task")
 
 
-@pages.get("/tasks/{key:int}")
+@pages.get("/tasks/{key:row}")
 async def show_task(request: Request, key: int, session: AsyncReadSession) -> Response:
     return await _task_page(request, session, key)
 
 
-@pages.get("/tasks/{key:int}/edit")
+@pages.get("/tasks/{key:row}/edit")
 async def edit_task(request: Request, key: int, session: AsyncReadSession) -> Response:
     task = await get(session, Task, key, TaskRead)
     form = Form.showing(TaskUpdate, task.model_dump(include=set(TaskUpdate.model_fields)))
     return await _task_form(request, session, form, "Edit task", back=f"/tasks/{key}")
 
 
-@pages.post("/tasks/{key:int}/edit")
+@pages.post("/tasks/{key:row}/edit")
 async def change_task(request: Request, key: int, session: AsyncWriteSession) -> Response:
     form = await Form.sent(request, TaskUpdate)
     task = await form.save(session, lambda data: patch(session, Task, key, data))
@@ -84,7 +106,7 @@ async def change_task(request: Request, key: int, session: AsyncWriteSession) ->
     return go(back) if task else await _task_form(request, session, form, "Edit task", back=back)
 
 
-@pages.post("/tasks/{key:int}/move")
+@pages.post("/tasks/{key:row}/move")
 async def move_task(
     key: int,
     status: Annotated[Status, FormField()],
@@ -95,7 +117,7 @@ async def move_task(
     return go(_own(back))
 
 
-@pages.post("/tasks/{key:int}/subtasks")
+@pages.post("/tasks/{key:row}/subtasks")
 async def add_subtask(request: Request, key: int, session: AsyncWriteSession) -> Response:
     parent = await get(session, Task, key, TaskRead)
     form = await Form.sent(request, TaskCreate)
@@ -104,7 +126,7 @@ async def add_subtask(request: Request, key: int, session: AsyncWriteSession) ->
     return go(f"/tasks/{key}") if task else await _task_page(request, session, key, subtask=form)
 
 
-@pages.post("/tasks/{key:int}/assign")
+@pages.post("/tasks/{key:row}/assign")
 async def assign(request: Request, key: int, session: AsyncWriteSession) -> Response:
     form = await Form.sent(request, AssignmentCreate)
     assignment = await form.save(
@@ -115,18 +137,20 @@ async def assign(request: Request, key: int, session: AsyncWriteSession) -> Resp
     return go(f"/tasks/{key}") if assignment else await _task_page(request, session, key, assign=form)
 
 
-@pages.post("/tasks/{key:int}/unassign")
-async def unassign(key: int, worker_id: Annotated[str, FormField()], session: AsyncWriteSession) -> Response:
+@pages.post("/tasks/{key:row}/unassign")
+async def unassign(
+    key: int, worker_id: Annotated[WorkerKey, FormField()], session: AsyncWriteSession
+) -> Response:
     await delete(session, Assignment, (key, worker_id))
     return go(f"/tasks/{key}")
 
 
-@pages.get("/tasks/{key:int}/delete")
+@pages.get("/tasks/{key:row}/delete")
 async def confirm_deletion(request: Request, key: int, session: AsyncReadSession) -> Response:
     return html.page(request, "task_delete.html", task=await get(session, Task, key, TaskRead))
 
 
-@pages.post("/tasks/{key:int}/delete")
+@pages.post("/tasks/{key:row}/delete")
 async def delete_task(key: int, session: AsyncWriteSession) -> Response:
     await delete(session, Task, key)
     return go("/")
@@ -153,7 +177,7 @@ async def create_project(request: Request, session: AsyncWriteSession) -> Respon
 
 
 @pages.get("/projects/{slug}")
-async def show_project(request: Request, slug: str, session: AsyncReadSession, offset: int = 0) -> Response:
+async def show_project(request: Request, slug: Slug, session: AsyncReadSession, offset: int = 0) -> Response:
     project = await one(session, select(Project).where(Project.slug == slug), ProjectRead)
     tasks = select(Task).where(Task.project_id == project.id, col(Task.parent_id).is_(None))
     open_first = tasks.order_by(col(Task.status) == "completed", col(Task.due_date))
