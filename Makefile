@@ -4,11 +4,12 @@
 #   make test    run all tests on SQLite and PostgreSQL (ARGS="-k name" to choose)
 #   make check   lint, format and types
 #   make bench   run the benchmarks
+#   make fuzz    send the task app ten times as many made-up requests as the tests do
 #   make docs    run every code block of README.md and docs/
 #   make lock    write the lock files anew from pyproject.toml
 #   make clean   remove the environment and all caches
 
-.PHONY: run test check bench docs lock clean help
+.PHONY: run test check bench fuzz docs lock clean help
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 
@@ -30,6 +31,10 @@ check:
 bench:
 	@sh tools/environment.sh dev
 	@$(PY) -m benchmarks.reading $(ARGS)
+
+fuzz:
+	@sh tools/environment.sh dev
+	@FUZZ_CASES=1400 $(PY) -m pytest -n auto --timeout 3600 tests/hostile/test_hostile_schema.py $(ARGS)
 
 docs:
 	@sh tools/environment.sh dev
