@@ -4,8 +4,8 @@ Every answer must be one that the description has: no error of the server, a doc
 documented media type, headers and a body that conform to their schemas. That what breaks the description is
 refused is not held here: Pydantic reads `true` as 1 and "5" as 5, which the description does not say.
 
-Half of the good requests ask for a row that is there, since a made-up key hits none. The requests are
-the same in every run. FUZZ_CASES is the number of each kind for each operation; `make fuzz` raises it.
+Some of the good requests ask for a row that is there, since a made-up key seldom hits one. The requests
+are the same in every run. FUZZ_CASES is the number of each kind for each operation; `make fuzz` raises it.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def attack(client: TestClient, requests: Requests, most: int) -> Counter[int]:
         database=None,
         deadline=None,
         phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
     )
     @given(case=requests)
     def send(case: Any) -> None:
@@ -128,7 +128,7 @@ def test_every_answer_is_one_that_the_description_has(
             allowed, refused = requests_for(operation)
             good = attack(client, allowed, cases_of(dialect))
             bad = attack(client, refused, cases_of(dialect))
-            print(operation.label, dict(good), dict(bad))
+            assert good.total() >= cases_of(dialect) <= bad.total(), (operation.label, good, bad)
             assert any(status < 300 for status in good), (operation.label, good)
             assert any(status >= 400 for status in bad), (operation.label, bad)
 
