@@ -134,7 +134,7 @@ ROWS = (
     Row("paging.navigation", "paging.pages"),
     Row(
         "reading.fetching",
-        "errors verbs keys reading.twins reading.plans reading.assembly paging.cursors "
+        "errors verbs keys reading.objects reading.plans reading.assembly paging.cursors "
         "paging.keyset paging.pages",
         MODELS,
         NO_COMMIT,

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, text
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
@@ -326,6 +326,18 @@ async def test_a_statement_of_columns_is_refused(stored: Face) -> None:
     async with stored.transaction() as session:
         with pytest.raises(PlanError, match=r"takes an ordinary select\(Task\), and nothing beside it"):
             await stored(fetch, session, select(Task.id, Task.title), TaskRead)
+
+
+@pytest.mark.parametrize("statement", ["select", Task, select(func.count())], ids=["text", "model", "count"])
+async def test_what_selects_no_model_is_refused_with_the_form_to_write(stored: Face, statement: Any) -> None:
+    refusal = r"an ordinary select"
+    async with stored.transaction() as session:
+        with pytest.raises(PlanError, match=refusal):
+            await stored(fetch, session, statement, TaskRead)
+    if not isinstance(statement, str | type):
+        async with stored.transaction() as session:
+            with pytest.raises(PlanError, match=refusal):
+                await stored(count, session, statement)
 
 
 async def test_more_parents_than_parameters_are_read_in_parts(

@@ -24,6 +24,11 @@ def test_a_resource_names_itself_after_its_model() -> None:
     assert (tasks.name, tasks.subject, tasks.plan.budget) == ("tasks", "task", 2)
 
 
+def test_a_second_resource_over_a_model_has_names_of_its_own() -> None:
+    late = Resource(Task, read=TaskRead, subject="late_task")
+    assert (late.name, late.subject) == ("late_tasks", "late_task")
+
+
 def test_a_resource_knows_the_parts_of_its_key() -> None:
     assert list(Resource(Assignment, read=AssignmentRead).key) == ["task_id", "worker_id"]
 

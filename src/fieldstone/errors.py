@@ -115,7 +115,8 @@ class NotFound(DataError, LookupError):
     def __init__(self, subject: str, *, key: object = None) -> None:
         self.subject = subject
         self.key = key
-        which = "" if key is None else f" with key {key!r}"
+        shown = key[0] if isinstance(key, tuple) and len(key) == 1 else key
+        which = "" if key is None else f" with key {shown!r}"
         super().__init__(f"No {subject}{which} was found.")
 
 

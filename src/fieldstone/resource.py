@@ -36,7 +36,8 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
     """Bind a model to the schemas it is read, created and updated through.
 
     Without `create` or `update` the resource cannot be created or updated. `name` is the plural
-    that stands in paths and operation ids; `order_by` is the order of lists, before the key.
+    that stands in paths and operation ids, `subject` the singular; give both to a second
+    resource over one model. `order_by` is the order of lists, before the key.
     `filters`, `sort` and `search` name the attributes, also through relationships
     ("project.slug"), by which a request may narrow, order and search the list: none that is not
     named. A filter tells about its attribute, so name a private one with care.
@@ -50,6 +51,7 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
     create: type[CreateT] | None = None
     update: type[UpdateT] | None = None
     name: str = ""
+    subject: str = ""
     order_by: Sequence[Any] = field(default=())
     page_size: int = 20
     max_page_size: int = 100
@@ -58,6 +60,8 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
     search: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        if not self.subject:
+            object.__setattr__(self, "subject", _in_words(self.model.__name__))
         if not self.name:
             object.__setattr__(self, "name", _plural(self.subject))
         if not 1 <= self.page_size <= self.max_page_size <= LARGEST_PAGE:
@@ -72,11 +76,6 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
             check_update(self.update, self.model)
         plan(self.model, self.read)
         _ = self.grammar
-
-    @property
-    def subject(self) -> str:
-        """The singular, as it stands in operation ids: `user_answer` for UserAnswer."""
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", self.model.__name__).lower()
 
     @property
     def key(self) -> dict[str, Any]:
@@ -104,6 +103,11 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
         """Build the statement for a list: the selected rows or all, in the resource's order or theirs."""
         statement = select(self.model).order_by(*self.order_by)
         return statement if selection is None else selection.apply(statement)
+
+
+def _in_words(name: str) -> str:
+    """Spell a class's name as one in a path: `user_answer` for UserAnswer."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def _plural(noun: str) -> str:

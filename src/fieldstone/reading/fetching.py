@@ -6,17 +6,17 @@ way: the plan's columns are selected, rows become values, and the schema's own r
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from sqlalchemy import Result, Select, func, literal_column, select
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
-from fieldstone.errors import MultipleFound, NotFound
+from fieldstone.errors import MultipleFound, NotFound, PlanError
 from fieldstone.keys import key_attributes, key_values
 from fieldstone.paging.cursors import Cursors, standard
 from fieldstone.paging.keyset import walk
@@ -31,16 +31,14 @@ from fieldstone.reading.assembly import (
     key_statement,
     root_statement,
 )
+from fieldstone.reading.objects import object_of
 from fieldstone.reading.plans import ReadPlan, plan
-from fieldstone.reading.twins import twin
 from fieldstone.verbs import verb
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 ModelT = TypeVar("ModelT")
 
 Statement = Select[*tuple[Any, ...]]
-
-logger = logging.getLogger("fieldstone")
 
 
 @verb
@@ -160,8 +158,9 @@ def exists(session: Session, statement: Statement) -> bool:
 
 
 def _count(session: Session, statement: Statement, cap: int | None = None) -> int:
-    entity = statement.column_descriptions[0]["entity"]
-    keys = statement.with_only_columns(*key_attributes(entity), maintain_column_froms=True).order_by(None)
+    keys = statement.with_only_columns(
+        *key_attributes(_selected(statement)), maintain_column_froms=True
+    ).order_by(None)
     if cap is not None:
         keys = select(keys.subquery()).limit(cap + 1)
     return session.scalar(select(func.count()).select_from(keys.subquery())) or 0
@@ -223,38 +222,29 @@ def _rows(
 
 
 def model_of(statement: Statement) -> Any:
-    """Find the model that a statement selects; what is no select is left for the plan to refuse."""
+    """Find the model that a statement selects. Raises PlanError where it selects none."""
+    return sa_inspect(_selected(statement)).mapper.class_
+
+
+def _selected(statement: Statement) -> Any:
+    """Find the model, or the alias of one, that a statement selects first."""
     described: Any = getattr(statement, "column_descriptions", None)
-    entity = described[0]["entity"] if described else None
-    return sa_inspect(entity).mapper.class_ if entity is not None else statement
+    entity = described[0].get("entity") if described else None
+    if entity is None:
+        raise PlanError(
+            f"{type(statement).__name__} selects no model. A read takes an ordinary select of one, such as "
+            "select(Task); for columns and groups there is aggregate(...)."
+        )
+    return entity
 
 
 def _objects(schema: type[SchemaT], made: ReadPlan, rows: Iterable[Values]) -> list[SchemaT]:
-    validate = twin(schema).validate_python
-    objects = []
-    for values in rows:
-        try:
-            objects.append(validate(values, by_name=True, by_alias=False))
-        except ValidationError as error:
-            logger.warning(
-                "%s does not fit %s and is given as stored: %s",
-                made.model.__name__,
-                schema.__name__,
-                _fields(error),
-            )
-            objects.append(_as_stored(schema, made, values))
-    return objects
-
-
-def _fields(error: ValidationError) -> str:
-    """Say what is wrong without the values, which may be private."""
-    return "; ".join(
-        f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)
-    )
+    as_stored = partial(_as_stored, schema, made)
+    return [object_of(schema, values, subject=made.model.__name__, as_stored=as_stored) for values in rows]
 
 
 def _as_stored(schema: type[Any], made: ReadPlan, values: Values) -> Any:
-    """Make the object without its rules: a row that another program wrote badly must not hide the others."""
+    """Make the object and what is nested in it without their rules."""
     nested = dict(values)
     for related in (*made.joins, *made.collections):
         stored = values[related.name]
