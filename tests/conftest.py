@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fieldstone import Database
+from tests import domain
 from tests.faces import DIALECTS, FACES, Dialect, Face, PostgresDatabases, face_name
 
 FreshUrl = Callable[[Dialect], str]
@@ -65,3 +66,12 @@ async def face(
     is_async, dialect = request.param
     async with Database(fresh_url(dialect)) as database:
         yield Face(database, is_async)
+
+
+@pytest.fixture
+async def stored(face: Face) -> Face:
+    """Give a database that holds the sample of tests/domain.py, on each face in turn."""
+    await face.create_all(domain.METADATA)
+    async with face.transaction() as session:
+        session.add_all(domain.sample())
+    return face

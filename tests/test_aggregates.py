@@ -10,7 +10,7 @@ from sqlmodel import col, func, select
 
 from fieldstone import Model, PlanError, aggregate
 from fieldstone.testing import count_statements
-from tests.domain import METADATA, Assignment, Task, Worker, sample
+from tests.domain import Assignment, Task, Worker
 from tests.faces import Face
 
 
@@ -32,14 +32,6 @@ class Counted(Model):
 STATS = select(
     Task.status, func.count().label("count"), func.avg(Task.progress_percent).label("progress")
 ).group_by(Task.status)
-
-
-@pytest.fixture
-async def stored(face: Face) -> Face:
-    await face.create_all(METADATA)
-    async with face.transaction() as session:
-        session.add_all(sample())
-    return face
 
 
 async def test_groups_become_objects_in_one_statement(stored: Face) -> None:

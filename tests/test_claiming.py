@@ -20,7 +20,6 @@ from fieldstone import (
 )
 from fieldstone.testing import count_statements
 from tests.domain import (
-    METADATA,
     Assignment,
     AssignmentRead,
     Car,
@@ -29,7 +28,6 @@ from tests.domain import (
     TaskRead,
     TaskUpdate,
     Worker,
-    sample,
 )
 from tests.faces import Face
 from tests.stock import METADATA as STOCK
@@ -37,15 +35,6 @@ from tests.stock import Item
 
 PENDING = select(Task).where(Task.status == "pending").order_by(col(Task.id))
 TAKEN = {"status": "in_progress"}
-
-
-@pytest.fixture
-async def stored(face: Face) -> Face:
-    """A database that holds the sample: tasks 1, 2, 4 and 5 are pending."""
-    await face.create_all(METADATA)
-    async with face.transaction() as session:
-        session.add_all(sample())
-    return face
 
 
 async def statuses(face: Face) -> dict[int | None, str]:

@@ -21,7 +21,7 @@ from fieldstone import (
     patch,
 )
 from fieldstone.testing import count_statements
-from tests.domain import METADATA, Task, sample
+from tests.domain import Task
 from tests.faces import Face
 
 RINGS = MetaData()
@@ -60,14 +60,6 @@ class Part(RingModel, table=True):
     number: int = Field(primary_key=True)
     in_shop: int | None = Field(default=None, sa_column_kwargs={"info": {"acyclic": True}})
     in_number: int | None = None
-
-
-@pytest.fixture
-async def stored(face: Face) -> Face:
-    await face.create_all(METADATA)
-    async with face.transaction() as session:
-        session.add_all(sample())
-    return face
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from fieldstone import (
     unlink,
 )
 from fieldstone.testing import count_statements
-from tests.domain import METADATA, Assignment, Project, Tag, Task, TaskFull, Worker, sample
+from tests.domain import Assignment, Project, Tag, Task, TaskFull, Worker
 from tests.faces import Face
 
 OTHERS = MetaData()
@@ -71,14 +71,6 @@ class Book(OtherModel, table=True):
 class LoanValues(Model):
     note: str = ""
     days: int = 14
-
-
-@pytest.fixture
-async def stored(face: Face) -> Face:
-    await face.create_all(METADATA)
-    async with face.transaction() as session:
-        session.add_all(sample())
-    return face
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from fieldstone import (
 )
 from fieldstone.paging.keyset import walk
 from fieldstone.testing import count_statements
-from tests.domain import METADATA, Assignment, Profile, Project, SubtaskRead, Tag, Task, Worker, sample
+from tests.domain import Assignment, Profile, Project, SubtaskRead, Tag, Task, Worker
 from tests.faces import Face
 
 # SQLModel types the attributes of a class as the values of its instances.
@@ -34,14 +34,6 @@ F: Any = Profile
 G: Any = Tag
 
 CURSORS = Cursors("a secret that is long enough for cursors")
-
-
-@pytest.fixture
-async def stored(face: Face) -> Face:
-    await face.create_all(METADATA)
-    async with face.transaction() as session:
-        session.add_all(sample())
-    return face
 
 
 @pytest.mark.parametrize(

@@ -51,22 +51,12 @@ from tests.domain import (
     Vehicle,
     Worker,
     WorkerFull,
-    sample,
 )
 from tests.faces import Face
 
 
 class TitleRead(Model):
     title: str
-
-
-@pytest.fixture
-async def stored(face: Face) -> Face:
-    """A database that holds the sample."""
-    await face.create_all(METADATA)
-    async with face.transaction() as session:
-        session.add_all(sample())
-    return face
 
 
 async def test_get_reads_one_row_by_its_key(stored: Face) -> None:

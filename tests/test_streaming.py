@@ -26,7 +26,6 @@ from fieldstone import (
 )
 from fieldstone.testing import count_statements
 from tests.domain import (
-    METADATA,
     AssignmentRead,
     Project,
     ProjectFull,
@@ -36,7 +35,6 @@ from tests.domain import (
     TaskTree,
     Worker,
     WorkerRead,
-    sample,
 )
 from tests.faces import AnySession, Face
 
@@ -58,15 +56,6 @@ class Note(NoteModel, table=True):
 class NoteRead(Model):
     id: int
     body: str
-
-
-@pytest.fixture
-async def stored(face: Face) -> Face:
-    """A database that holds the sample."""
-    await face.create_all(METADATA)
-    async with face.transaction() as session:
-        session.add_all(sample())
-    return face
 
 
 async def each(session: AnySession, statement: Any, schema: Any, **options: Any) -> AsyncGenerator[Any, None]:

@@ -21,7 +21,7 @@ from fieldstone import (
     subtree,
 )
 from fieldstone.testing import count_statements
-from tests.domain import METADATA, ProjectRead, SubtaskRead, TagRead, Task, TaskTree, WorkerRead, sample
+from tests.domain import ProjectRead, SubtaskRead, TagRead, Task, TaskTree, WorkerRead
 from tests.faces import Face
 
 FORESTS = MetaData()
@@ -105,14 +105,6 @@ class PartRead(Model):
 
 class StaffRead(Model):
     name: str
-
-
-@pytest.fixture
-async def stored(face: Face) -> Face:
-    await face.create_all(METADATA)
-    async with face.transaction() as session:
-        session.add_all(sample())
-    return face
 
 
 @pytest.fixture

@@ -32,17 +32,8 @@ from tests.domain import (
     TaskUpdate,
     Worker,
     WorkerCreate,
-    sample,
 )
 from tests.faces import Face
-
-
-@pytest.fixture
-async def stored(face: Face) -> Face:
-    await face.create_all(METADATA)
-    async with face.transaction() as session:
-        session.add_all(sample())
-    return face
 
 
 @pytest.fixture
