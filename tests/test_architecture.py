@@ -206,6 +206,7 @@ ROWS = (
         f"{MODELS} fastapi starlette anyio",
     ),
     Row("testing", "errors database", "sqlalchemy pytest"),
+    Row("cli", "errors", "typer"),
     Row(
         "template",
         "fieldstone fastapi",
