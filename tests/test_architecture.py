@@ -205,6 +205,7 @@ ROWS = (
         "filters reading writing resource",
         f"{MODELS} fastapi starlette anyio",
     ),
+    Row("check", "errors", "typer"),
     Row("testing", "errors database", "sqlalchemy pytest"),
     Row("cli", "errors", "typer"),
     Row(

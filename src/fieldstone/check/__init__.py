@@ -1,0 +1,10 @@
+"""Find the known pitfalls of SQLModel, SQLAlchemy and FastAPI in source, without importing it.
+
+    fieldstone check src
+
+- `parsing`, `gathering`, `project`: files to trees, trees to facts, facts to one project.
+- `models`, `values`, `events`: what a model is, what a value is, what happens in a function.
+- `evaluation`, `flow`, `analysis`: expressions, statements, and calls between functions.
+- `rules`: what is a mistake. A rule is one function; the guide stands there.
+- `running`: paths to findings.
+"""

@@ -1,0 +1,67 @@
+"""What one file tells the others: small, comparable, and storable without its tree.
+
+Everything here is found by reading one file alone. What it means over files (which class is a table,
+whether sessions expire) is worked out by `fieldstone.check.project`. Two runs that gather the same
+facts need not look again at files that did not change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+NameKind = Literal["class", "def", "async def", "value"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFacts:
+    """A class statement: its bases as written, and the keywords that decide what it is."""
+
+    name: str
+    bases: tuple[str, ...]
+    table: bool | None
+    tablename: str | None
+    line: int
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMaker:
+    """A place that makes sessions or session factories, and what it says about them.
+
+    None means that the source does not tell.
+    """
+
+    line: int
+    kind: str
+    asynchronous: bool | None
+    expires: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """All that one file tells the others."""
+
+    path: str
+    module: str
+    package: bool
+    digest: str
+    lines: int
+    error: tuple[int, str] | None = None
+    matters: bool = False
+    imports: dict[str, str] = field(default_factory=dict)
+    stars: tuple[str, ...] = ()
+    names: dict[str, NameKind] = field(default_factory=dict)
+    classes: tuple[ClassFacts, ...] = ()
+    makers: tuple[SessionMaker, ...] = ()
+    schemes: tuple[str, ...] = ()
+    assigned: tuple[str, ...] = ()
+    depends: tuple[str, ...] = ()
+
+    @property
+    def trial(self) -> bool:
+        """Whether the file is a test, an example, a script or a migration: not what serves requests."""
+        return bool(
+            {"tests", "test", "testing", "examples", "example", "scripts", "migrations", "alembic", "docs"}
+            & set(self.path.replace("\\", "/").split("/"))
+        ) or self.path.rsplit("/", 1)[-1].startswith(("test_", "conftest"))

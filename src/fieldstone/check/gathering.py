@@ -1,0 +1,261 @@
+"""A syntax tree to the facts of its file.
+
+Every file is read this far, so it looks only at statements that bind names at the top of the module;
+whether a file holds anything for a rule is seen from its text, before it is parsed.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from fieldstone.check import names
+from fieldstone.check.facts import ClassFacts, FileFacts, NameKind, SessionMaker
+from fieldstone.check.parsing import Unparsable, decoded, parse
+
+# A file without any of these holds no session, no model and no route.
+MARKERS = re.compile(
+    r"sqlmodel|sqlalchemy|fieldstone|fastapi|[sS]ession|\.commit\(|\.exec\(|\.execute\(|\bdb\b|declared_attr"
+    r"|SQLModel|Mapped\[|Depends\(|_repo|_service|Repository|relationship"
+)
+MAKER = re.compile(r"[sS]ession(?:_?[mM]aker)?\w*\s*\(|scoped_session")
+SCHEME = re.compile(r"""\b(sqlite|postgres(?:ql)?|mysql|mariadb|oracle|mssql)(\+\w+)?:/""")
+ASSIGNED = re.compile(r"""\b(\w*(?:updat|modif|chang|edited)\w*)\b['"]?\s*(?:=(?!=)|:|\])""")
+
+
+@dataclass
+class Names:
+    """What the top of a module binds."""
+
+    imports: dict[str, str] = field(default_factory=dict)
+    stars: list[str] = field(default_factory=list)
+    kinds: dict[str, NameKind] = field(default_factory=dict)
+    classes: list[ClassFacts] = field(default_factory=list)
+
+
+def gather(path: Path, relative: str) -> FileFacts:
+    """Read one file and tell what the others need to know of it."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return unreadable(relative, b"", Unparsable(1, f"cannot be read: {error.strerror}"))
+    return gather_from(content, relative)
+
+
+def gather_from(content: bytes, relative: str) -> FileFacts:
+    """Tell the facts of a file that has this content."""
+    try:
+        source = decoded(content)
+        tree = parse(source)
+        return facts_of(tree, source, relative, digest(content))
+    except Unparsable as error:
+        return unreadable(relative, content, error)
+    except RecursionError:
+        return unreadable(relative, content, Unparsable(1, "is nested too deeply"))
+
+
+def digest(content: bytes) -> str:
+    """Fingerprint content, to know a file again that did not change."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def unreadable(relative: str, content: bytes, error: Unparsable) -> FileFacts:
+    """Keep a file that tells nothing, so that it is reported."""
+    module, package = module_name(relative)
+    return FileFacts(
+        relative, module, package, digest(content), content.count(b"\n"), error=(error.line, error.reason)
+    )
+
+
+def module_name(relative: str) -> tuple[str, bool]:
+    """Name a module by its place below the root: `backend/app/db.py` is `backend.app.db`."""
+    pure = PurePosixPath(relative.replace("\\", "/"))
+    parts = [*pure.parts[:-1], pure.stem]
+    package = parts[-1] == "__init__"
+    return ".".join(parts[:-1] if package else parts), package
+
+
+def facts_of(tree: ast.Module, source: str, relative: str, fingerprint: str) -> FileFacts:
+    """Tell the facts of a parsed file."""
+    module, package = module_name(relative)
+    bound = Names()
+    bind(tree.body, bound, module if package else module.rpartition(".")[0])
+    matters = MARKERS.search(source) is not None
+    makers = tuple(session_makers(tree, bound.imports)) if matters and MAKER.search(source) else ()
+    return FileFacts(
+        relative,
+        module,
+        package,
+        fingerprint,
+        source.count("\n") + 1,
+        matters=matters,
+        imports=bound.imports,
+        stars=tuple(bound.stars),
+        names=bound.kinds,
+        classes=tuple(bound.classes),
+        makers=makers,
+        schemes=tuple(sorted({"".join(found) for found in SCHEME.findall(source)})),
+        assigned=tuple(sorted(set(ASSIGNED.findall(source)))) if matters else (),
+        depends=tuple(sorted(set(depended(tree)))) if "Depends(" in source or "Security(" in source else (),
+    )
+
+
+def bind(body: list[ast.stmt], bound: Names, package: str) -> None:
+    """Collect what statements at the top of a module bind, also below `if` and `try`."""
+    for statement in flat(body):
+        match statement:
+            case ast.Import(names=aliases):
+                for alias in aliases:
+                    top = alias.name if alias.asname else alias.name.partition(".")[0]
+                    bound.imports[alias.asname or top] = top
+            case ast.ImportFrom():
+                bind_from(statement, bound, package)
+            case ast.ClassDef(name=name):
+                bound.kinds[name] = "class"
+                bound.classes.append(class_facts(statement))
+            case ast.FunctionDef(name=name):
+                bound.kinds[name] = "def"
+            case ast.AsyncFunctionDef(name=name):
+                bound.kinds[name] = "async def"
+            case ast.Assign(targets=targets):
+                bound.kinds.update((n, "value") for target in targets for n in target_names(target))
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                bound.kinds[name] = "value"
+            case _:
+                pass
+
+
+def flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Walk statements that run at import, whatever they stand below."""
+    for statement in body:
+        yield statement
+        match statement:
+            case ast.If():
+                yield from flat(statement.body)
+                yield from flat(statement.orelse)
+            case ast.Try() | ast.TryStar():
+                yield from flat(statement.body)
+                for handler in statement.handlers:
+                    yield from flat(handler.body)
+                yield from flat(statement.orelse)
+            case ast.With():
+                yield from flat(statement.body)
+            case _:
+                pass
+
+
+def bind_from(statement: ast.ImportFrom, bound: Names, package: str) -> None:
+    """Bind what a `from` import names; relative ones by the package they stand in."""
+    source = statement.module or ""
+    if statement.level:
+        base = package.split(".")
+        base = base[: len(base) - statement.level + 1]
+        source = "." + ".".join([*base, *([source] if source else [])])
+    for alias in statement.names:
+        if alias.name == "*":
+            bound.stars.append(source)
+        else:
+            bound.imports[alias.asname or alias.name] = (
+                f"{source}.{alias.name}" if source != "." else f".{alias.name}"
+            )
+
+
+def target_names(target: ast.expr) -> Iterator[str]:
+    """List the plain names that an assignment binds."""
+    match target:
+        case ast.Name(id=name):
+            yield name
+        case ast.Tuple(elts=elements) | ast.List(elts=elements):
+            for element in elements:
+                yield from target_names(element)
+        case ast.Starred(value=value):
+            yield from target_names(value)
+        case _:
+            pass
+
+
+def class_facts(node: ast.ClassDef) -> ClassFacts:
+    """Tell of a class what decides whether it is a table, and what it declares."""
+    table = next((names.literal(given.value) for given in node.keywords if given.arg == "table"), None)
+    bases = tuple(names.dotted(unsubscripted(base)) or "?" for base in node.bases)
+    fields = tuple(
+        s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)
+    )
+    return ClassFacts(
+        node.name, bases, table if isinstance(table, bool) else None, tablename(node), node.lineno, fields
+    )
+
+
+def unsubscripted(node: ast.expr) -> ast.expr:
+    """Take `Base` from `Base[T]`."""
+    return node.value if isinstance(node, ast.Subscript) else node
+
+
+def tablename(node: ast.ClassDef) -> str | None:
+    """Read `__tablename__`; "?" where it is computed."""
+    for statement in node.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id="__tablename__")], value=value):
+                return text_or_doubt(value)
+            case ast.AnnAssign(target=ast.Name(id="__tablename__"), value=ast.expr() as value):
+                return text_or_doubt(value)
+            case ast.FunctionDef(name="__tablename__"):
+                return "?"
+            case _:
+                pass
+    return None
+
+
+def text_or_doubt(node: ast.expr) -> str:
+    """Read a text, or "?" where it is computed."""
+    value = names.literal(node)
+    return value if isinstance(value, str) else "?"
+
+
+def depended(tree: ast.Module) -> Iterator[str]:
+    """Find what is named in `Depends(...)`, as it is spelled."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (names.dotted(node.func) or "").rpartition(".")[2] in {
+            "Depends",
+            "Security",
+        }:
+            spelled = names.dotted(names.argument(node, 0, "dependency"))
+            if spelled:
+                yield spelled
+
+
+def session_makers(tree: ast.Module, imports: dict[str, str]) -> Iterator[SessionMaker]:
+    """Find the calls that make sessions or session factories."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and (spelled := names.dotted(node.func)):
+            head, _, rest = spelled.partition(".")
+            if head in imports:
+                target = names.canonical(f"{imports[head]}.{rest}" if rest else imports[head])
+                if target in names.SESSIONS | names.MAKERS:
+                    yield session_maker(node, target, imports)
+
+
+def session_maker(call: ast.Call, target: str, imports: dict[str, str]) -> SessionMaker:
+    """Tell whether the sessions are asynchronous, and whether a commit expires what they hold."""
+    asynchronous: bool | None = target in names.ASYNC_SESSIONS | names.ASYNC_MAKERS
+    given = names.keyword(call, "class_")
+    if given is not None:
+        spelled = names.dotted(given) or "?"
+        address = names.canonical(imports.get(spelled, spelled))
+        asynchronous = True if address in names.ASYNC_SESSIONS else None
+        if address in names.SYNC_SESSIONS:
+            asynchronous = False
+    return SessionMaker(call.lineno, target, asynchronous, expires(call))
+
+
+def expires(call: ast.Call) -> bool | None:
+    """Read `expire_on_commit`, which is True unless something else is said."""
+    given = names.keyword(call, "expire_on_commit")
+    if given is not None:
+        value = names.literal(given)
+        return value if isinstance(value, bool) else None
+    return None if names.spread(call) else True

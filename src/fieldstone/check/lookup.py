@@ -1,0 +1,54 @@
+"""Functions and methods of the project by their address."""
+
+from __future__ import annotations
+
+import ast
+
+from fieldstone.check.modules import Function
+from fieldstone.check.project import Project
+
+
+def function_at(project: Project, address: str | None) -> Function | None:
+    """Find a function, or a method as `module:Class.method`."""
+    if address is None or ":" not in address:
+        return None
+    name = address.partition(":")[2]
+    if "." in name:
+        owner, _, method = address.rpartition(".")
+        return method_of(project, owner, method)
+    module = project.module_of(address)
+    for statement in reversed(module.bindings.get(name, ())) if module else ():
+        if module and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            return Function(statement, module)
+    return None
+
+
+def method_of(project: Project, owner: str, name: str) -> Function | None:
+    """Find a method in a class or the classes above it."""
+    for address in project.ancestry(owner):
+        if address not in project.classes:
+            continue
+        module = project.module_of(address)
+        node = module.class_node(address.partition(":")[2]) if module else None
+        for statement in node.body if node else ():
+            if (
+                module
+                and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
+                and statement.name == name
+            ):
+                return Function(statement, module, address)
+    return None
+
+
+def decorated_as(function: Function, *endings: str) -> bool:
+    """Whether a decorator's last name is one of these."""
+    return any(last_name(d) in endings for d in function.node.decorator_list)
+
+
+def last_name(node: ast.expr) -> str:
+    """The last part of a dotted name, called or not."""
+    if isinstance(node, ast.Call):
+        node = node.func
+    if isinstance(node, ast.Subscript):
+        node = node.value
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""

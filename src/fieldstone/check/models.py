@@ -1,0 +1,255 @@
+"""Models and schemas as rules see them: columns and relationships, inherited ones included.
+
+A model is found by what its class descends from, over all files; its fields are read from its tree
+when they are first asked for. Where a base cannot be resolved the model is `open`: it may have more
+than can be seen, and rules that reason from what is missing must be silent.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from fieldstone.check import names
+from fieldstone.check.fields import Column, Relation, is_class_variable, target_of
+from fieldstone.check.modules import Module
+from fieldstone.check.project import Project
+
+
+@dataclass(frozen=True)
+class Model:
+    """A class that SQLModel, SQLAlchemy's declarative base or Pydantic makes something of."""
+
+    address: str
+    node: ast.ClassDef
+    module: Module
+    project: Project = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The class's name."""
+        return self.node.name
+
+    @cached_property
+    def ancestry(self) -> list[str]:
+        """Itself and all above, nearest first."""
+        return self.project.ancestry(self.address)
+
+    @cached_property
+    def sqlmodel(self) -> bool:
+        """Whether it descends from SQLModel."""
+        return names.SQLMODEL in self.ancestry
+
+    @cached_property
+    def declarative(self) -> bool:
+        """Whether it descends from a declarative base of SQLAlchemy."""
+        return any(is_declarative(self.project, above) for above in self.ancestry)
+
+    @cached_property
+    def schema(self) -> bool:
+        """Whether it is validated data and no table."""
+        return not self.table and (self.sqlmodel or "pydantic.BaseModel" in self.ancestry)
+
+    @cached_property
+    def table(self) -> bool:
+        """Whether rows are read into it."""
+        known = [self.project.classes[a][1] for a in self.ancestry if a in self.project.classes]
+        if self.sqlmodel:
+            return any(facts.table for facts in known)
+        return self.declarative and any(facts.tablename for facts in known) and not self.abstract
+
+    @cached_property
+    def abstract(self) -> bool:
+        """Whether it says that it is no table of its own."""
+        return any(
+            isinstance(s, ast.Assign) and names.dotted(s.targets[0]) == "__abstract__" for s in self.node.body
+        )
+
+    @cached_property
+    def open(self) -> bool:
+        """Whether something above it cannot be seen."""
+        return "?" in self.ancestry or any(
+            ":" not in above and above not in CLOSED for above in self.ancestry
+        )
+
+    @cached_property
+    def own_columns(self) -> dict[str, Column]:
+        """The columns that its own body declares."""
+        found = (column_of(self, statement) for statement in self.node.body)
+        return {column.name: column for column in found if column}
+
+    @cached_property
+    def own_relations(self) -> dict[str, Relation]:
+        """The relationships that its own body declares."""
+        found = (relation_of(self, statement) for statement in self.node.body)
+        return {relation.name: relation for relation in found if relation}
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        """All columns, those of its bases included."""
+        gathered: dict[str, Column] = {}
+        for above in reversed(self.above):
+            gathered.update(above.own_columns)
+        return gathered
+
+    @cached_property
+    def relations(self) -> dict[str, Relation]:
+        """All relationships, those of its bases included."""
+        gathered: dict[str, Relation] = {}
+        for above in reversed(self.above):
+            gathered.update(above.own_relations)
+        return gathered
+
+    @cached_property
+    def above(self) -> list[Model]:
+        """Itself and the project's classes above it, nearest first."""
+        return [self, *(m for a in self.ancestry[1:] if (m := model(self.project, a)))]
+
+    @cached_property
+    def tables_below(self) -> list[Model]:
+        """The tables among itself and the classes below it."""
+        below = [self.address, *self.project.descendants(self.address)]
+        return [found for a in below if (found := model(self.project, a)) and found.table]
+
+    @cached_property
+    def tablename(self) -> str:
+        """The name of its table; "?" where it is computed."""
+        for above in self.above:
+            declared = self.project.classes[above.address][1].tablename
+            if declared:
+                return declared
+        return self.name.lower() if self.sqlmodel else "?"
+
+
+CLOSED = frozenset(
+    {
+        names.SQLMODEL,
+        "pydantic.BaseModel",
+        *names.DECLARATIVE,
+        "sqlalchemy.orm.MappedAsDataclass",
+        "sqlalchemy.ext.asyncio.AsyncAttrs",
+        "typing.Generic",
+        "abc.ABC",
+        "object",
+        "enum.Enum",
+        "str",
+    }
+)
+
+
+def model(project: Project, address: str | None) -> Model | None:
+    """Find a class of the project by its address."""
+    if address is None or address not in project.classes:
+        return None
+    known = project.memory.get(("model", address))
+    if known is None:
+        module = project.module_of(address)
+        node = module.class_node(address.partition(":")[2]) if module else None
+        if module is None or node is None:
+            return None
+        known = Model(address, node, module, project)
+        project.memory["model", address] = known
+    assert isinstance(known, Model)
+    project.consulted.add(known.module.facts.path)
+    return known
+
+
+def table(project: Project, address: str | None) -> Model | None:
+    """Find a table by its address."""
+    found = model(project, address)
+    return found if found and found.table else None
+
+
+def tables(project: Project) -> list[Model]:
+    """All tables of the project."""
+    known = project.memory.get("tables")
+    if known is None:
+        known = [found for address in project.classes if (found := table(project, address))]
+        project.memory["tables"] = known
+    assert isinstance(known, list)
+    return known
+
+
+def is_declarative(project: Project, address: str) -> bool:
+    """Whether a class, or what a name is bound to, is a declarative base of SQLAlchemy."""
+    if address in names.DECLARATIVE:
+        return True
+    if ":" not in address or address in project.classes:
+        return False
+    module = project.module_of(address)
+    name = address.partition(":")[2]
+    for statement in module.bindings.get(name, ()) if module else ():
+        value = getattr(statement, "value", None)
+        if (
+            isinstance(value, ast.Call)
+            and module
+            and module.address(value.func) == "sqlalchemy.orm.declarative_base"
+        ):
+            return True
+    return False
+
+
+def column_of(owner: Model, statement: ast.stmt) -> Column | None:
+    """Read a statement of a class body as a column or field."""
+    match statement:
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
+            maker = owner.module.address(value.func) if isinstance(value, ast.Call) else None
+            if maker in names.RELATIONSHIPS or name.startswith("__") or is_class_variable(annotation):
+                return None
+            if maker in PRIVATE:
+                return None
+            described = maker if maker in names.FIELDS | names.COLUMNS | PYDANTIC else None
+            return Column(name, statement, annotation, value, described, owner.address, owner.module)
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=func) as value):
+            maker = owner.module.address(func)
+            if maker in names.COLUMNS | names.FIELDS:
+                return Column(name, statement, None, value, maker, owner.address, owner.module)
+        case _:
+            pass
+    return None
+
+
+PYDANTIC = frozenset({"pydantic.Field"})
+PRIVATE = frozenset({"pydantic.PrivateAttr", "sqlalchemy.ext.associationproxy.association_proxy"})
+
+
+def relation_of(owner: Model, statement: ast.stmt) -> Relation | None:
+    """Read a statement of a class body as a relationship, a declared_attr included."""
+    match statement:
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=ast.Call() as value):
+            pass
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as value):
+            annotation = None
+        case ast.FunctionDef(
+            name=name, returns=annotation, body=[*_, ast.Return(value=ast.Call() as value)]
+        ) if any(
+            (names.dotted(d) or "").partition(".")[0] == "declared_attr" for d in statement.decorator_list
+        ):
+            pass
+        case _:
+            return None
+    if owner.module.address(value.func) not in names.RELATIONSHIPS:
+        return None
+    spelled, many = target_of(annotation)
+    given = names.argument(value, 0, "argument")
+    if given is not None:
+        inner = given.body if isinstance(given, ast.Lambda) else given
+        text = names.literal(inner)
+        spelled = text if isinstance(text, str) else names.dotted(inner) or spelled
+        if annotation is None:
+            many = names.literal(names.keyword(value, "uselist")) is not False
+    return Relation(name, statement, value, find_class(owner, spelled), many, owner.address, owner.module)
+
+
+def find_class(owner: Model, spelled: str | None) -> str | None:
+    """Find the class that a relationship names; by its name alone where it is not imported."""
+    if not spelled:
+        return None
+    address = owner.module.address(spelled)
+    if address in owner.project.classes:
+        return address
+    last = spelled.rpartition(".")[2]
+    named = [a for a, (_, facts) in owner.project.classes.items() if facts.name == last]
+    rows = [found for a in named if (found := table(owner.project, a))]
+    return rows[0].address if len(rows) == 1 else None

@@ -1,0 +1,173 @@
+"""One parsed file, with the questions that rules ask of it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from fieldstone.check import names
+from fieldstone.check.facts import FileFacts
+from fieldstone.check.findings import Edit, Span
+from fieldstone.check.gathering import flat, target_names
+from fieldstone.check.parsing import parse, read
+
+if TYPE_CHECKING:
+    from fieldstone.check.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function or method, and the class it is a method of."""
+
+    node: ast.FunctionDef | ast.AsyncFunctionDef
+    module: Module
+    owner: str | None = None
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether calling it makes a coroutine or an asynchronous generator."""
+        return isinstance(self.node, ast.AsyncFunctionDef)
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """Tell it from all other functions of the project."""
+        return self.module.facts.path, self.node.lineno, self.node.name
+
+
+class Module:
+    """A file of the project as a tree."""
+
+    def __init__(self, project: Project, facts: FileFacts, source: str, tree: ast.Module) -> None:
+        self.project = project
+        self.facts = facts
+        self.source = source
+        self.tree = tree
+
+    @classmethod
+    def load(cls, project: Project, facts: FileFacts) -> Module:
+        """Read and parse a file."""
+        source = read(project.root / facts.path)
+        return cls(project, facts, source, parse(source))
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The source by lines, without their ends."""
+        return self.source.split("\n")
+
+    @cached_property
+    def encoded(self) -> list[bytes]:
+        """The lines as the parser counts columns: in UTF-8."""
+        return [line.encode("utf-8", "surrogatepass") for line in self.lines]
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """The node that each node stands in."""
+        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+
+    def above(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Walk from a node's parent to the module."""
+        while node in self.parents:
+            node = self.parents[node]
+            yield node
+
+    @cached_property
+    def bindings(self) -> dict[str, list[ast.stmt]]:
+        """The statements that bind a name at the top of the module, in their order."""
+        bound: dict[str, list[ast.stmt]] = {}
+        for statement in flat(self.tree.body):
+            for name in bound_by(statement):
+                bound.setdefault(name, []).append(statement)
+        return bound
+
+    def address(self, node: ast.AST | str | None) -> str | None:
+        """Say where the thing is defined that a name or dotted expression means at the top of this module."""
+        spelled = node if isinstance(node, str) else names.dotted(node)
+        return self.project.address(self.facts, spelled) if spelled else None
+
+    def class_node(self, name: str) -> ast.ClassDef | None:
+        """Find a class at the top of the module."""
+        return next((s for s in reversed(self.bindings.get(name, ())) if isinstance(s, ast.ClassDef)), None)
+
+    def functions(self) -> Iterator[Function]:
+        """All functions and methods, nested ones included."""
+        yield from functions_in(self.tree.body, self, None)
+
+    def span(self, node: ast.AST) -> Span:
+        """Say where a node stands, in characters."""
+        line: int = getattr(node, "lineno", 1)
+        end: int = getattr(node, "end_lineno", None) or line
+        return Span(
+            line,
+            self.column(line, getattr(node, "col_offset", 0)),
+            end,
+            self.column(end, getattr(node, "end_col_offset", None) or 0),
+        )
+
+    def column(self, line: int, offset: int) -> int:
+        """Turn an offset in bytes into a column from 1."""
+        if not 0 < line <= len(self.encoded):
+            return 1
+        return len(self.encoded[line - 1][:offset].decode("utf-8", "replace")) + 1
+
+    def text(self, node: ast.AST) -> str:
+        """The source of a node, as it is written."""
+        return ast.get_source_segment(self.source, node) or ""
+
+    def replace(self, node: ast.AST, text: str) -> Edit:
+        """Put text in the place of a node."""
+        return Edit(self.span(node), text)
+
+    def insert_before(self, node: ast.AST, text: str) -> Edit:
+        """Put text before a node."""
+        span = self.span(node)
+        return Edit(Span(span.line, span.column, span.line, span.column), text)
+
+    def insert_after(self, node: ast.AST, text: str) -> Edit:
+        """Put text after a node."""
+        span = self.span(node)
+        return Edit(Span(span.end_line, span.end_column, span.end_line, span.end_column), text)
+
+
+def bound_by(statement: ast.stmt) -> Iterator[str]:
+    """Names that a statement at the top of a module binds, imports left out."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.Assign(targets=targets):
+            for target in targets:
+                yield from target_names(target)
+        case ast.AnnAssign(target=target):
+            yield from target_names(target)
+        case _:
+            type_alias = getattr(statement, "name", None)
+            if isinstance(type_alias, ast.Name):
+                yield type_alias.id
+
+
+def functions_in(body: list[ast.stmt], module: Module, owner: str | None) -> Iterator[Function]:
+    """Functions among statements, and all nested in them."""
+    for statement in body:
+        match statement:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield Function(statement, module, owner)
+                yield from functions_in(statement.body, module, None)
+            case ast.ClassDef(name=name):
+                yield from functions_in(statement.body, module, f"{module.facts.module}:{name}")
+            case _:
+                for nested in blocks(statement):
+                    yield from functions_in(nested, module, owner)
+
+
+def blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """The lists of statements that stand in a statement."""
+    for name in ("body", "orelse", "finalbody"):
+        nested = getattr(statement, name, None)
+        if isinstance(nested, list):
+            yield nested
+    for handler in getattr(statement, "handlers", ()):
+        yield handler.body
+    for case in getattr(statement, "cases", ()):
+        yield case.body

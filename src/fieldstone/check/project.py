@@ -1,0 +1,262 @@
+"""The files of a project as one: which name means what, whatever module it came through.
+
+An address says where a thing is defined: `app.models:Task` for the project's own (the module's place
+below the root, then the name), `sqlmodel.Session` for others' libraries, always under one spelling
+(`fieldstone.check.names`). Trees are parsed when they are first asked for and dropped again, since a
+whole project's would not fit; facts stay.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from fieldstone.check import names
+from fieldstone.check.facts import ClassFacts, FileFacts, SessionMaker
+from fieldstone.check.modules import Module
+from fieldstone.check.parsing import Unparsable
+from fieldstone.check.versions import NO_VERSIONS, Versions
+
+# So many syntax trees are kept at once: enough for the modules that the functions of one file call.
+TREES = 150
+LIBRARIES = frozenset(sys.stdlib_module_names) | {
+    "sqlmodel",
+    "sqlalchemy",
+    "fastapi",
+    "pydantic",
+    "alembic",
+    "starlette",
+    "fieldstone",
+    "pytest",
+    "asyncpg",
+}
+DEEPEST = 12
+
+
+class Project:
+    """All files of a check, and what their names mean."""
+
+    def __init__(self, root: Path, files: Iterable[FileFacts], versions: Versions = NO_VERSIONS) -> None:
+        self.root = root
+        self.files: Mapping[str, FileFacts] = {facts.path: facts for facts in files}
+        self.versions = versions
+        self.consulted: set[str] = set()
+        self._modules: OrderedDict[str, Module] = OrderedDict()
+        self._by_name: dict[str, FileFacts] = {facts.module: facts for facts in self.files.values()}
+        self._by_end: dict[str, list[FileFacts]] = defaultdict(list)
+        for facts in self.files.values():
+            self._by_end[facts.module.rpartition(".")[2]].append(facts)
+        self._found: dict[tuple[str, str], FileFacts | None] = {}
+        self._addresses: dict[tuple[str, str], str | None] = {}
+        self.memory: dict[object, object] = {}
+
+    # Modules
+
+    def module(self, facts: FileFacts) -> Module | None:
+        """Parse a file of the project; None for one that cannot be parsed."""
+        self.consulted.add(facts.path)
+        if facts.path in self._modules:
+            self._modules.move_to_end(facts.path)
+            return self._modules[facts.path]
+        if facts.error:
+            return None
+        try:
+            module = Module.load(self, facts)
+        except Unparsable:
+            return None  # it changed since its facts were gathered
+        self._modules[facts.path] = module
+        if len(self._modules) > TREES:
+            self._modules.popitem(last=False)
+        return module
+
+    def module_of(self, address: str) -> Module | None:
+        """Parse the module in which an address of the project is defined."""
+        facts = self._by_name.get(address.partition(":")[0])
+        return self.module(facts) if facts else None
+
+    def find_module(self, dotted: str, importer: FileFacts) -> FileFacts | None:
+        """Find the file that `import dotted` means in a file; None for others' libraries."""
+        key = (dotted, importer.path.rpartition("/")[0])
+        if key not in self._found:
+            self._found[key] = self._find_module(dotted, importer)
+        return self._found[key]
+
+    def _find_module(self, dotted: str, importer: FileFacts) -> FileFacts | None:
+        if dotted.startswith("."):
+            return self._by_name.get(dotted[1:])
+        if dotted.partition(".")[0] in LIBRARIES:
+            return None
+        end = "." + dotted
+        candidates = [
+            facts
+            for facts in self._by_end[dotted.rpartition(".")[2]]
+            if facts.module == dotted or facts.module.endswith(end)
+        ]
+        here = importer.module.split(".")
+
+        def closeness(facts: FileFacts) -> tuple[bool, int, int]:
+            above = facts.module.split(".")[: -dotted.count(".") - 1]
+            shared = next(
+                (i for i, (a, b) in enumerate(zip(above, here, strict=False)) if a != b),
+                min(len(above), len(here)),
+            )
+            return above == here[: len(above)], shared, -len(above)
+
+        if "." not in dotted:
+            candidates = [facts for facts in candidates if closeness(facts)[0]]
+        return max(candidates, key=closeness, default=None)
+
+    # Addresses
+
+    def address(self, facts: FileFacts, dotted: str) -> str | None:
+        """Say where the thing is defined that a file spells `dotted`; None if that cannot be seen."""
+        key = (facts.path, dotted)
+        if key not in self._addresses:
+            self._addresses[key] = None  # a circle of imports ends here
+            self._addresses[key] = self._address(facts, dotted, 0)
+        return self._addresses[key]
+
+    def _address(self, facts: FileFacts, dotted: str, depth: int) -> str | None:
+        if depth > DEEPEST:
+            return None
+        head, _, rest = dotted.partition(".")
+        if head in facts.names:
+            return f"{facts.module}:{dotted}"
+        if head in facts.imports:
+            target = facts.imports[head]
+            return self._locate(f"{target}.{rest}" if rest else target, facts, depth)
+        for star in facts.stars:
+            source = self.find_module(star, facts)
+            found = self._address(source, dotted, depth + 1) if source and source is not facts else None
+            if found:
+                return found
+            if source is None and f"{star}.{head}" in STARRED:
+                return names.canonical(f"{star}.{dotted}")
+        return None
+
+    def _locate(self, target: str, facts: FileFacts, depth: int) -> str | None:
+        """Find what an absolute dotted name means: a name in a module of the project, or a library's."""
+        parts = target.split(".")
+        first = 2 if target.startswith(".") else 1
+        for size in range(len(parts), first - 1, -1):
+            module = self.find_module(".".join(parts[:size]), facts)
+            if module is None:
+                continue
+            rest = ".".join(parts[size:])
+            if not rest:
+                return f"{module.module}:"
+            if module is facts and rest.partition(".")[0] in facts.imports:
+                continue
+            return self._address(module, rest, depth + 1)
+        return None if target.startswith(".") else names.canonical(target)
+
+    def locate(self, target: str, facts: FileFacts) -> str | None:
+        """Say where the thing is defined that an import in a file names."""
+        return self._locate(target, facts, 0)
+
+    def submodule(self, facts: FileFacts, name: str) -> str | None:
+        """Find a module in a package that does not import it by itself."""
+        found = self._by_name.get(f"{facts.module}.{name}")
+        return f"{found.module}:" if found else None
+
+    # Classes
+
+    @cached_property
+    def classes(self) -> dict[str, tuple[FileFacts, ClassFacts]]:
+        """All classes at the top of a module, by address."""
+        return {
+            f"{facts.module}:{found.name}": (facts, found)
+            for facts in self.files.values()
+            for found in facts.classes
+        }
+
+    @cached_property
+    def subclasses(self) -> dict[str, list[str]]:
+        """The classes that name a class among their bases, by its address."""
+        below: dict[str, list[str]] = defaultdict(list)
+        for address in self.classes:
+            for base in self.bases(address):
+                below[base].append(address)
+        return below
+
+    def bases(self, address: str) -> list[str]:
+        """Addresses of a class's direct bases; "?" for one that cannot be resolved."""
+        if address not in self.classes:
+            return []
+        facts, found = self.classes[address]
+        return [(self.address(facts, base) if base != "?" else None) or "?" for base in found.bases]
+
+    def ancestry(self, address: str) -> list[str]:
+        """A class and all above it, nearest first; others' classes and "?" included."""
+        seen: dict[str, None] = {address: None}
+        queue = [address]
+        while queue:
+            for base in self.bases(queue.pop(0)):
+                if base not in seen:
+                    seen[base] = None
+                    queue.append(base)
+        return list(seen)
+
+    def descendants(self, address: str) -> list[str]:
+        """All classes below one, itself not included."""
+        seen: dict[str, None] = {}
+        queue = [address]
+        while queue:
+            for below in self.subclasses.get(queue.pop(0), ()):
+                if below not in seen:
+                    seen[below] = None
+                    queue.append(below)
+        return list(seen)
+
+    # Facts of the whole
+
+    @cached_property
+    def makers(self) -> list[SessionMaker]:
+        """All places that make sessions in what serves requests; in trials if there are no others."""
+        serving = [maker for facts in self.files.values() if not facts.trial for maker in facts.makers]
+        return serving or [maker for facts in self.files.values() for maker in facts.makers]
+
+    def expires(self, asynchronous: bool | None) -> bool | None:
+        """Whether a commit expires what sessions hold, if all factories of that kind agree."""
+        said = {
+            maker.expires
+            for maker in self.makers
+            if asynchronous is None or maker.asynchronous is asynchronous
+        }
+        return said.pop() if len(said) == 1 else None
+
+    @cached_property
+    def dependencies(self) -> frozenset[str]:
+        """Addresses of what files that serve requests name in `Depends(...)`."""
+        found = (
+            self.address(facts, spelled)
+            for facts in self.files.values()
+            if not facts.trial
+            for spelled in facts.depends
+        )
+        return frozenset(address for address in found if address)
+
+    @cached_property
+    def schemes(self) -> frozenset[str]:
+        """The database URLs seen in the sources, by scheme."""
+        return frozenset(scheme for facts in self.files.values() for scheme in facts.schemes)
+
+    @cached_property
+    def assigned(self) -> frozenset[str]:
+        """Names that look like a time of change and are assigned, or stand as a key, anywhere."""
+        return frozenset(name for facts in self.files.values() for name in facts.assigned)
+
+
+STARRED = frozenset(
+    f"{module}.{name}"
+    for module, bound in {
+        "sqlmodel": "SQLModel Field Relationship Session select create_engine Column func text or_ and_",
+        "sqlalchemy": "Column select create_engine func text or_ and_",
+        "sqlalchemy.orm": "Session sessionmaker relationship mapped_column Mapped DeclarativeBase",
+        "fastapi": "FastAPI APIRouter Depends",
+    }.items()
+    for name in bound.split()
+)

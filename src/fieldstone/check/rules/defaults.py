@@ -1,0 +1,118 @@
+"""Defaults of columns: values that were meant to be made for each row."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from fieldstone.check import names
+from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
+from fieldstone.check.modules import Module
+from fieldstone.check.registry import File, rule
+
+CLOCKS = frozenset(
+    {
+        "datetime.datetime.now",
+        "datetime.datetime.utcnow",
+        "datetime.datetime.today",
+        "datetime.date.today",
+        "time.time",
+        "time.time_ns",
+        "uuid.uuid1",
+        "uuid.uuid4",
+        "uuid.uuid6",
+        "uuid.uuid7",
+        "django.utils.timezone.now",
+        "pendulum.now",
+        "arrow.utcnow",
+        "arrow.now",
+        "secrets.token_hex",
+        "secrets.token_urlsafe",
+        "secrets.token_bytes",
+        "random.random",
+        "random.randint",
+        "os.urandom",
+    }
+)
+# What is done with a clock's value without changing that it was read once.
+PASSING = frozenset({"str", "int", "float"})
+DESCRIBING = names.FIELDS | names.COLUMNS | frozenset({"pydantic.Field"})
+
+
+@rule("FS013", "eager-default", ast.Call, severity=Severity.ERROR, repair=Repair.SAFE)
+def eager_default(call: ast.Call, file: File) -> Iterator[Problem]:
+    """A default is computed once, when the module is imported.
+
+    `default=datetime.now(UTC)` calls the clock at import; every row then gets the moment at which the
+    process started, and `default=uuid4()` gives every row the same key, so that the second insert
+    raises IntegrityError. The same goes for `onupdate=`, and inside `sa_column_kwargs`.
+
+    Bad:
+        created_at: datetime = Field(default=datetime.now(UTC))
+
+    Good:
+        created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    Fine:
+    `func.now()` is SQL that the database evaluates for each row.
+    """
+    maker = file.module.address(call.func)
+    if maker not in DESCRIBING:
+        return
+    for keyword in keywords_of(call, file.module):
+        clock = clock_read(keyword.value, file.module)
+        if clock:
+            yield Problem(
+                keyword.value,
+                f"`{file.module.text(keyword.value)}` runs once, at import: every row gets that value.",
+                f"Write `{written(keyword, maker, file.module)}`.",
+                Fix(tuple(edits(keyword, maker, file.module)), safe=True),
+            )
+
+
+def keywords_of(call: ast.Call, module: Module) -> Iterator[ast.keyword]:
+    """The keywords `default` and `onupdate`, also of what is passed on to the column."""
+    for keyword in call.keywords:
+        if keyword.arg in {"default", "onupdate"}:
+            yield keyword
+        if keyword.arg == "sa_column_kwargs" and isinstance(keyword.value, ast.Dict):
+            for key, value in zip(keyword.value.keys, keyword.value.values, strict=True):
+                if names.literal(key) in {"default", "onupdate"}:
+                    yield ast.keyword(arg=None, value=value)
+
+
+def clock_read(node: ast.expr, module: Module) -> bool:
+    """Whether an expression reads a clock or makes a key, now."""
+    if not isinstance(node, ast.Call):
+        return False
+    if module.address(node.func) in CLOCKS:
+        return True
+    inner = node.func.value if isinstance(node.func, ast.Attribute) else None
+    if inner is not None and clock_read(inner, module):
+        return True
+    return names.dotted(node.func) in PASSING and any(clock_read(given, module) for given in node.args)
+
+
+def factory(value: ast.expr, module: Module) -> str:
+    """The callable that makes the value when it is called."""
+    if isinstance(value, ast.Call) and not value.args and not value.keywords and names.dotted(value.func):
+        return module.text(value.func)
+    return f"lambda: {module.text(value)}"
+
+
+def renamed(keyword: ast.keyword, maker: str | None) -> bool:
+    """Whether the keyword has to become `default_factory`."""
+    return keyword.arg == "default" and maker in names.FIELDS | {"pydantic.Field"}
+
+
+def written(keyword: ast.keyword, maker: str | None, module: Module) -> str:
+    """What to write."""
+    made = factory(keyword.value, module)
+    if keyword.arg is None:
+        return made
+    return f"{'default_factory' if renamed(keyword, maker) else keyword.arg}={made}"
+
+
+def edits(keyword: ast.keyword, maker: str | None, module: Module) -> Iterator[Edit]:
+    """Write it there."""
+    yield module.replace(keyword if keyword.arg else keyword.value, written(keyword, maker, module))

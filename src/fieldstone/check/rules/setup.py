@@ -1,0 +1,104 @@
+"""Engines and sessions: how they are made."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from fieldstone.check import names
+from fieldstone.check.events import Called
+from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
+from fieldstone.check.gathering import expires
+from fieldstone.check.modules import Module
+from fieldstone.check.registry import File, rule
+from fieldstone.check.values import Engine
+
+
+@rule("FS101", "async-expire-on-commit", ast.Call, repair=Repair.UNSAFE)
+def async_expire_on_commit(call: ast.Call, file: File) -> Iterator[Problem]:
+    """Asynchronous sessions are made that expire their objects on commit.
+
+    `expire_on_commit` is True unless something else is said. After a commit the first read of any
+    attribute then has to ask the database, which an AsyncSession cannot do outside an `await`:
+    MissingGreenlet. SQLAlchemy's own guide to asyncio sets it to False.
+
+    Bad:
+        async_session = async_sessionmaker(engine)
+
+    Good:
+        async_session = async_sessionmaker(engine, expire_on_commit=False)
+
+    Fine:
+    A variable that only shares the class's name.
+    """
+    if makes_async_sessions(call, file.module) and expires(call):
+        spelled = file.module.text(call.func)
+        yield Problem(
+            call,
+            f"Sessions of this `{spelled}` expire on commit: the next attribute read raises MissingGreenlet.",
+            f"Write `{spelled}(..., expire_on_commit=False)`.",
+            Fix((appended(call, "expire_on_commit=False", file.module),)),
+        )
+
+
+def makes_async_sessions(call: ast.Call, module: Module) -> bool:
+    """Whether a call makes asynchronous sessions, or what makes them; a bind must be given."""
+    address = module.address(call.func)
+    if not call.args and not call.keywords:
+        return False
+    if shadowed(call, module):
+        return False
+    if address in names.ASYNC_SESSIONS | {"sqlalchemy.ext.asyncio.async_sessionmaker"}:
+        return True
+    kind = module.address(names.keyword(call, "class_"))
+    return address == "sqlalchemy.orm.sessionmaker" and kind in names.ASYNC_SESSIONS
+
+
+def shadowed(call: ast.Call, module: Module) -> bool:
+    """Whether a parameter or variable of the function hides the imported name."""
+    name = (names.dotted(call.func) or "").partition(".")[0]
+    for above in module.above(call):
+        if isinstance(above, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = above.args
+            bound = {a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
+            stored = {
+                n.id for n in ast.walk(above) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+            }
+            if name in bound | stored:
+                return True
+    return False
+
+
+def appended(call: ast.Call, text: str, module: Module) -> Edit:
+    """Add an argument at the end of a call."""
+    last = max(
+        [*call.args, *(k.value for k in call.keywords)],
+        key=lambda a: (a.end_lineno or 0, a.end_col_offset or 0),
+    )
+    return module.insert_after(last, f", {text}")
+
+
+@rule("FS103", "create-all-on-async-engine", Called, severity=Severity.ERROR)
+def create_all_on_async_engine(call: Called, file: File) -> Iterator[Problem]:
+    """`create_all` is given an asynchronous engine.
+
+    It runs statements synchronously, for which an AsyncEngine has nothing: AttributeError.
+
+    Bad:
+        SQLModel.metadata.create_all(async_engine)
+
+    Good:
+        async with async_engine.begin() as connection:
+            await connection.run_sync(SQLModel.metadata.create_all)
+    """
+    if call.method not in {"create_all", "drop_all"}:
+        return
+    given = call.arguments[0] if call.arguments else call.keywords.get("bind")
+    if given == Engine(asynchronous=True):
+        engine = file.module.text(call.node.args[0] if call.node.args else call.node.keywords[0].value)
+        create = file.module.text(call.node.func)
+        yield Problem(
+            call.node,
+            f"`{call.method}` cannot run on an asynchronous engine: AttributeError.",
+            f"Write `async with {engine}.begin() as connection: await connection.run_sync({create})`.",
+        )

@@ -1,0 +1,45 @@
+"""`# noqa` comments: what the author has looked at and keeps."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fieldstone.check.findings import Span
+from fieldstone.check.modules import Module
+
+NOQA = re.compile(r"#\s*noqa(?P<codes>\s*:\s*[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+)*)?", re.IGNORECASE)
+CODE = re.compile(r"[A-Z]+[0-9]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressions:
+    """The lines that carry `# noqa`, and the codes they name; an empty set names all."""
+
+    lines: dict[int, frozenset[str]]
+
+    @classmethod
+    def of(cls, module: Module) -> Suppressions:
+        """Find the comments of a file."""
+        return cls(dict(comments(module.source)) if "noqa" in module.source.lower() else {})
+
+    def silences(self, code: str, span: Span) -> bool:
+        """Whether a finding is silenced on its first or last line."""
+        for line in {span.line, span.end_line}:
+            named = self.lines.get(line)
+            if named is not None and (not named or code in named):
+                return True
+        return False
+
+
+def comments(source: str) -> Iterator[tuple[int, frozenset[str]]]:
+    """Read the comments that say noqa; text inside a string is none."""
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type == tokenize.COMMENT and (found := NOQA.search(token.string)):
+                yield token.start[0], frozenset(code.upper() for code in CODE.findall(found["codes"] or ""))
+    except (tokenize.TokenError, SyntaxError):
+        return
