@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fieldstone.check.findings import Repair
+from fieldstone.check.fixing import fixed
 from fieldstone.check.registry import Rule
 from fieldstone.check.rules import rules
 from fieldstone.check.running import Options, check
@@ -49,3 +51,32 @@ def repaired(example: str) -> str:
 
 def test_cases_belong_to_rules() -> None:
     assert {case.code for case in ALL} <= set(rules())
+
+
+FIXED = [case for case in ALL if case.fixed]
+
+
+@pytest.mark.parametrize("case", FIXED, ids=[f"{case.code}: {case.name}" for case in FIXED])
+def test_a_fix_gives_the_promised_file_and_leaves_nothing_to_fix(case: Case, tmp_path: Path) -> None:
+    case.write(tmp_path)
+    options = Options(select=frozenset({case.code}), configured=False)
+    repair(tmp_path, options)
+    assert {path: (tmp_path / path).read_text(encoding="utf-8") for path in case.fixed} == case.fixed
+    assert not repair(tmp_path, options), "a second run changes nothing"
+
+
+def repair(root: Path, options: Options) -> int:
+    """Make all fixes, unsafe ones too; tell how many."""
+    found = check([root], options).findings
+    made = 0
+    for path in {finding.path for finding in found}:
+        text = (root / path).read_text(encoding="utf-8")
+        result = fixed(text, [f for f in found if f.path == path], unsafe=True)
+        (root / path).write_text(result.text, encoding="utf-8")
+        made += result.made
+    return made
+
+
+def test_every_rule_that_promises_a_fix_has_a_case_for_it() -> None:
+    promised = {rule.code for rule in rules().values() if rule.repair is not Repair.NONE}
+    assert promised == {case.code for case in FIXED}

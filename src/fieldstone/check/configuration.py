@@ -10,7 +10,7 @@ from fnmatch import translate
 from functools import cache
 from pathlib import Path
 
-from fieldstone.check.errors import ConfigurationError
+from fieldstone.errors import ConfigurationError
 
 KEYS = ("select", "ignore", "exclude", "preview", "per-file-ignores", "baseline")
 

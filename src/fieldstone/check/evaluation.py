@@ -124,6 +124,8 @@ class Evaluation:
 
     def on_boolop(self, node: ast.BoolOp) -> Value:
         first, *others = [self.used(operand) for operand in node.values]
+        if isinstance(node.op, ast.Or) and isinstance(first, Session):
+            return first  # the session that is passed, or else another of its kind
         for other in others:
             first = either(first, other)
         return first

@@ -87,14 +87,14 @@ class Flow(Calls):
         return self.born(Thing(owner, Status.UNKNOWN)) if known and known.table else Object(owner)
 
     def told(self, value: Value, name: str) -> Value:
-        """Complete a session of unknown kind by how the function uses it."""
-        if isinstance(value, Session) and value.asynchronous is None and self.function.asynchronous:
+        """Correct a session by how the function uses it: what is awaited is asynchronous."""
+        if isinstance(value, Session) and not value.asynchronous and self.function.asynchronous:
             for node in ast.walk(self.function.node):
                 call = node.value if isinstance(node, ast.Await) else None
                 if (
                     isinstance(call, ast.Call)
                     and isinstance(call.func, ast.Attribute)
-                    and (names.dotted(call.func.value) == name)
+                    and names.dotted(call.func.value) == name
                 ):
                     return replace(value, asynchronous=True, expires=self.analysis.expires(True))
         return value

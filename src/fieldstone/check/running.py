@@ -190,8 +190,9 @@ def subjects(file: File, wanted: dict[type, list[Rule]]) -> Iterator[object]:
     module = file.module
     if Module in wanted:
         yield module
-    if any(issubclass(subject, ast.AST) for subject in wanted):
-        yield from ast.walk(module.tree)
+    for subject in wanted:
+        if issubclass(subject, ast.AST):
+            yield from module.nodes.get(subject, ())
     if Model in wanted:
         yield from models_in(module)
     if Function in wanted:

@@ -37,14 +37,14 @@ def async_expire_on_commit(call: ast.Call, file: File) -> Iterator[Problem]:
             call,
             f"Sessions of this `{spelled}` expire on commit: the next attribute read raises MissingGreenlet.",
             f"Write `{spelled}(..., expire_on_commit=False)`.",
-            Fix((appended(call, "expire_on_commit=False", file.module),)),
+            Fix((kept(call, file.module),)),
         )
 
 
 def makes_async_sessions(call: ast.Call, module: Module) -> bool:
     """Whether a call makes asynchronous sessions, or what makes them; a bind must be given."""
     address = module.address(call.func)
-    if not call.args and not call.keywords:
+    if address not in names.SESSIONS | names.MAKERS or not (call.args or call.keywords):
         return False
     if shadowed(call, module):
         return False
@@ -69,13 +69,14 @@ def shadowed(call: ast.Call, module: Module) -> bool:
     return False
 
 
-def appended(call: ast.Call, text: str, module: Module) -> Edit:
-    """Add an argument at the end of a call."""
-    last = max(
-        [*call.args, *(k.value for k in call.keywords)],
-        key=lambda a: (a.end_lineno or 0, a.end_col_offset or 0),
-    )
-    return module.insert_after(last, f", {text}")
+def kept(call: ast.Call, module: Module) -> Edit:
+    """Say that commit keeps what the session holds."""
+    said = names.keyword(call, "expire_on_commit")
+    if said is not None:
+        return module.replace(said, "False")
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    last = max(given, key=lambda node: (node.end_lineno or 0, node.end_col_offset or 0))
+    return module.insert_after(last, ", expire_on_commit=False")
 
 
 @rule("FS103", "create-all-on-async-engine", Called, severity=Severity.ERROR)
