@@ -32,7 +32,10 @@ class Room:
     help: str
 
 
-ROOMS: Mapping[str, Room] = {}
+ROOMS: Mapping[str, Room] = {
+    "check": Room("fieldstone.check.command", "cli", "Find pitfalls in source, without importing it."),
+    "rule": Room("fieldstone.check.explaining", "cli", "Explain a rule of the check."),
+}
 
 
 class Rooms(TyperGroup):

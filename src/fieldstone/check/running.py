@@ -57,8 +57,9 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check found, and how much it looked at."""
+    """What a check found, below which folder, and how much it looked at."""
 
+    root: Path
     findings: list[Finding]
     files: int
     lines: int
@@ -74,7 +75,7 @@ def check(paths: Iterable[Path], options: Options | None = None) -> Report:
     chosen = choose(options, configuration)
     files = [facts for facts in project.files.values() if asked_for(root / facts.path, wanted)]
     found = [finding for facts in files for finding in checked(project, facts, chosen, configuration)]
-    return Report(sorted(found), len(files), sum(facts.lines for facts in files))
+    return Report(root, sorted(found), len(files), sum(facts.lines for facts in files))
 
 
 def gathered(root: Path, configuration: Configuration) -> Project:
