@@ -45,7 +45,7 @@ def allowances(baseline: Path) -> Counter[str]:
         return Counter({entry["fingerprint"]: int(entry["count"]) for entry in entries})
     except OSError as error:
         raise ConfigurationError(
-            f"The baseline {str(baseline)!r} cannot be read: {error.strerror}. Write it with --write-baseline."
+            f"The baseline {str(baseline)!r} is not there: {error.strerror}. Write it with --write-baseline."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(

@@ -57,9 +57,7 @@ def check_command(
     preview: Annotated[
         bool, typer.Option("--preview", help="Run rules that are not sure enough yet.")
     ] = False,
-    output_format: Annotated[OutputFormat, typer.Option(help="How findings are written.")] = OutputFormat(
-        "full"
-    ),
+    output_format: Annotated[OutputFormat, typer.Option(help="How findings are written.")] = FULL,
     output_file: Annotated[Path | None, typer.Option(help="Write them to a file.")] = None,
     fix: Annotated[bool, typer.Option("--fix", help="Make the edits that surely keep the meaning.")] = False,
     unsafe_fixes: Annotated[

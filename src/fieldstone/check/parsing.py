@@ -1,8 +1,8 @@
 """Source to syntax tree, whatever Python runs the check.
 
 The running interpreter's own parser is ten times as fast as any other that yields a tree of use to
-Python code, and understands all older syntax; what it refuses may be newer syntax, which
-`fieldstone.check.grammar` reads into the same tree. Only what both refuse is unparsable.
+Python code, and understands all older syntax. What it refuses may be newer syntax, which
+`fieldstone.check.grammar` respells for it; what it still refuses is unparsable.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import tokenize
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+
+from fieldstone.check.grammar import older
 
 # A file of this size is data that happens to be Python; walking it tells nothing about sessions.
 LARGEST = 4_000_000
@@ -50,12 +52,25 @@ def decoded(content: bytes) -> str:
 def parse(source: str) -> ast.Module:
     """Parse source of any Python 3 into the standard library's tree."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source)
+        return parsed(source)
     except SyntaxError as error:
-        raise Unparsable(error.lineno or 1, error.msg) from error
+        return otherwise(source, error)
     except ValueError as error:
         raise Unparsable(1, str(error)) from error
     except (RecursionError, MemoryError) as error:
         raise Unparsable(1, "is nested too deeply") from error
+
+
+def otherwise(source: str, refused: SyntaxError) -> ast.Module:
+    """Parse what was refused as newer syntax; the first complaint stands if that fails as well."""
+    try:
+        return parsed(older(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise Unparsable(refused.lineno or 1, refused.msg) from error
+
+
+def parsed(source: str) -> ast.Module:
+    """Run the interpreter's parser; what it warns of is not this program's business."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source)
