@@ -17,11 +17,12 @@ import typer
 from fieldstone.check import exchange, printing
 from fieldstone.check.baseline import recorded, unknown
 from fieldstone.check.configuration import Configuration
+from fieldstone.check.discovery import root_of
 from fieldstone.check.findings import UNREADABLE, Finding
 from fieldstone.check.fixing import difference, fixed
 from fieldstone.check.parsing import read
 from fieldstone.check.rules import rules
-from fieldstone.check.running import Options, Report, check, root_of
+from fieldstone.check.running import Options, Report, check
 from fieldstone.check.sources import Sources
 from fieldstone.errors import ConfigurationError
 
@@ -75,11 +76,12 @@ def check_command(
     write_baseline: Annotated[
         Path | None, typer.Option(help="Write all findings to this file, and exit with 0.", dir_okay=False)
     ] = None,
+    jobs: Annotated[int, typer.Option(help="Processes; by default one for each processor.", min=0)] = 0,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 whatever is found.")] = False,
 ) -> None:
     """Find the known pitfalls of SQLModel, SQLAlchemy and FastAPI in source, without importing it."""
     wanted = existing(paths or [Path()])
-    options = Options(known(select), known(ignore), preview)
+    options = Options(known(select), known(ignore), preview, jobs)
     if diff:
         raise typer.Exit(show_changes(wanted, options, unsafe_fixes))
     made = repair(wanted, options, unsafe_fixes) if fix or unsafe_fixes else 0

@@ -100,3 +100,8 @@ def fits(pattern: str, path: str) -> bool:
 def expression(pattern: str) -> re.Pattern[str]:
     """Compile a pattern."""
     return re.compile(translate(pattern))
+
+
+def matches(code: str, prefixes: frozenset[str]) -> bool:
+    """Whether a code is named, in whole or by its beginning."""
+    return any(code.startswith(prefix) for prefix in prefixes)
