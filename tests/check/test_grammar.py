@@ -12,7 +12,7 @@ from fieldstone.check.parsing import Unparsable, decoded, parse
 NEWER = {
     "a type alias": "type Pair[T] = tuple[T, T]\nafter = 1\n",
     "a generic class": "class Box[T: int](Base):\n    pass\nafter = 1\n",
-    "a generic class over lines": "class Box[\n    T,  # a comment\n    U = int,\n](Base):\n    pass\nafter = 1\n",
+    "a generic class over lines": "class Box[\n    T,  # why\n    U = int,\n](Base):\n    pass\nafter = 1\n",
     "a generic function": "async def first[T](items: list[T]) -> T:\n    return items[0]\nafter = 1\n",
     "several exceptions": "try:\n    pass\nexcept KeyError, app.Error:\n    raise\nafter = 1\n",
     "an f-string with its own quotes": 'said = f"{row[\'a\']} {row["b"]}"\nafter = 1\n',

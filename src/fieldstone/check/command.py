@@ -20,7 +20,7 @@ from fieldstone.check.configuration import Configuration
 from fieldstone.check.discovery import root_of
 from fieldstone.check.findings import UNREADABLE, Finding
 from fieldstone.check.fixing import difference, fixed
-from fieldstone.check.parsing import read
+from fieldstone.check.parsing import read, rewrite
 from fieldstone.check.rules import rules
 from fieldstone.check.running import Options, Report, check
 from fieldstone.check.sources import Sources
@@ -136,7 +136,7 @@ def repair(paths: list[Path], options: Options, unsafe: bool) -> int:
     for _ in range(ROUNDS):
         changes = list(changed(check(paths, options), unsafe))
         for path, _, text, count in changes:
-            path.write_text(text, encoding="utf-8", newline="")
+            rewrite(path, text)
             made += count
         if not changes:
             break

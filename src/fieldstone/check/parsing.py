@@ -49,6 +49,15 @@ def decoded(content: bytes) -> str:
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
+def rewrite(path: Path, text: str) -> None:
+    """Write a file anew, in the encoding and with the line ends that it had."""
+    before = path.read_bytes()
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(before).readline)
+    if b"\r\n" in before:
+        text = text.replace("\n", "\r\n")
+    path.write_bytes(text.encode(encoding))
+
+
 def parse(source: str) -> ast.Module:
     """Parse source of any Python 3 into the standard library's tree."""
     try:

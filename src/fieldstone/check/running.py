@@ -6,7 +6,9 @@ for them. Both steps look at one file at a time, so that both can be spread over
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,10 +52,23 @@ def check(paths: Iterable[Path], options: Options | None = None) -> Report:
     wanted = [path.resolve() for path in paths]
     root = root_of(wanted)
     configuration = Configuration.read(root) if options.configured else NO_CONFIGURATION
-    facts = gathered(root, sorted(sources(root, configuration)), options.jobs)
-    asked = [one for one in facts if asked_for(root / one.path, wanted)]
-    found = found_in(Project(root, facts, versions_of(root)), asked, options, configuration)
-    return Report(root, sorted(found), len(asked), sum(one.lines for one in asked))
+    with without_collection():
+        facts = gathered(root, sorted(sources(root, configuration)), options.jobs)
+        asked = [one for one in facts if asked_for(root / one.path, wanted)]
+        found = sorted(found_in(Project(root, facts, versions_of(root)), asked, options, configuration))
+    return Report(root, found, len(asked), sum(one.lines for one in asked))
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Leave garbage of cycles alone: trees have none, and looking for it takes a third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def gathered(root: Path, paths: list[Path], jobs: int) -> list[FileFacts]:
