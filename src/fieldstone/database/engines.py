@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from fieldstone.database import retry, sqlite
+from fieldstone.database import hops, retry, sqlite
 from fieldstone.database.settings import Settings
 from fieldstone.database.urls import DatabaseUrl
 from fieldstone.errors import CommitOutcomeUnknown, MissingExtra
@@ -39,6 +39,8 @@ def make_async_engine(url: DatabaseUrl, settings: Settings, *, memory_name: str)
     engine: AsyncEngine = _made(
         create_async_engine, url, settings, asynchronous=True, memory_name=memory_name
     )
+    if url.dialect == "sqlite":
+        hops.prepare(engine.sync_engine)
     _prepare(engine.sync_engine, url, settings)
     return engine
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
+from fieldstone.database.hops import BEGIN, HopConnection
 from fieldstone.database.urls import DatabaseUrl
 from fieldstone.errors import Unavailable
 from fieldstone.violations.failures import failure_of
@@ -46,10 +48,16 @@ def prepare(engine: Engine, url: DatabaseUrl, *, lock_timeout: float) -> None:
         if options.get("isolation_level") == "AUTOCOMMIT":
             return
         read_only = bool(options.get(READ_ONLY))
+        statements = list(_permission(connection.info, not read_only))
+        driven: Any = connection.connection.dbapi_connection
+        if isinstance(driven, HopConnection) and (read_only or always_deferred):
+            driven.postpone(*statements, BEGIN)  # it takes no lock, so nobody need wait for it
+            return
         cursor = connection.connection.cursor()
         try:
-            _allow_writes(cursor, connection.info, not read_only)
-            cursor.execute("BEGIN" if read_only or always_deferred else "BEGIN IMMEDIATE")
+            for statement in statements:
+                cursor.execute(statement)
+            cursor.execute(BEGIN if read_only or always_deferred else "BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             failure = failure_of(error)
             if failure is None or not failure.locked:
@@ -84,8 +92,8 @@ def _write_ahead(cursor: Any, patience: float) -> None:
     cursor.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
 
 
-def _allow_writes(cursor: Any, info: dict[Any, Any], allowed: bool) -> None:
+def _permission(info: dict[Any, Any], allowed: bool) -> Iterator[str]:
     """Turn query_only off or on; it stays with the connection, so it is remembered there."""
     if info.get(READ_ONLY, False) != (not allowed):
-        cursor.execute(f"PRAGMA query_only = {'OFF' if allowed else 'ON'}")
+        yield f"PRAGMA query_only = {'OFF' if allowed else 'ON'}"
         info[READ_ONLY] = not allowed
