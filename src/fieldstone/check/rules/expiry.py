@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterator
 
-from fieldstone.check.events import Read
+from fieldstone.check import names
+from fieldstone.check.events import Read, Returned
+from fieldstone.check.fields import target_of
 from fieldstone.check.findings import Problem, Severity
+from fieldstone.check.models import model
+from fieldstone.check.modules import Function
 from fieldstone.check.registry import File, rule
-from fieldstone.check.values import Status
+from fieldstone.check.routes import Route, route_of
+from fieldstone.check.values import Session, Status, Thing
 
 
 @rule("FS204", "expired-after-commit", Read, severity=Severity.ERROR)
@@ -80,3 +87,85 @@ def expiry(read: Read, verb: str) -> int | None:
     if session is None or not session.asynchronous or not (read.column or read.relation):
         return None
     return None if read.name in thing.kept else thing.expired.line
+
+
+@rule("FS207", "expired-object-escapes", Returned, severity=Severity.ERROR)
+def expired_object_escapes(returned: Returned, file: File) -> Iterator[Problem]:
+    """An instance leaves its function although a commit has emptied it.
+
+    Returned by an endpoint without a `response_model`, or with a table as its model, it is dumped as it
+    is: the answer is 200 and `{}`. With another model an asynchronous endpoint answers 500. Returned out
+    of the function that made its session, the first read raises DetachedInstanceError.
+
+    Bad:
+        session.commit()
+        return task
+
+    Good:
+        session.commit()
+        session.refresh(task)
+        return task
+
+    Fine:
+    A synchronous endpoint whose `response_model` is no table reads the attributes, which loads them.
+    """
+    thing = returned.state.thing(returned.value)
+    if thing is None or thing.expired is None or thing.kept:
+        return
+    if not isinstance(returned.node, ast.Return) or not isinstance(returned.node.value, ast.Name):
+        return
+    if thing.status not in {Status.PERSISTENT, Status.DETACHED} or thing.expired.verb == "expire":
+        return
+    session = returned.sessions.get(thing.session or "")
+    function = returned.place.function
+    route = route_of(function)
+    outcome = answered(function, route, session) if route else abroad(function, thing, session)
+    if outcome:
+        name = returned.node.value.id
+        awaiting = "await " if session and session.asynchronous else ""
+        yield Problem(
+            returned.node,
+            f"The {thing.expired.verb} in line {thing.expired.line} emptied `{name}`: {outcome}.",
+            f"Write `{awaiting}session.refresh({name})` before it.",
+        )
+
+
+def answered(function: Function, route: Route, session: Session | None) -> str | None:
+    """What an endpoint answers that returns an emptied instance; None if that is right or unknown."""
+    declared = route.response_model or function.node.returns
+    asynchronous = session is not None and session.asynchronous is True
+    if declared is None or (names.literal(declared) is None and isinstance(declared, ast.Constant)):
+        return "the answer is 200 and `{}`"
+    shown = model(function.module.project, function.module.address(target_of(declared)[0]))
+    if shown is None:
+        return None
+    if shown.table:
+        return "the answer is 200 and `{}`"
+    return (
+        "reading it for the answer raises MissingGreenlet, a 500" if asynchronous and shown.schema else None
+    )
+
+
+def abroad(function: Function, thing: Thing, session: Session | None) -> str | None:
+    """What happens to an emptied instance outside the function that made its session."""
+    made_here = session is not None and not session.parameter and ":" in session.key
+    if not made_here or function.module.facts.trial or not used_somewhere(function):
+        return None
+    return "its session ends here, so the first read raises DetachedInstanceError"
+
+
+def used_somewhere(function: Function) -> bool:
+    """Whether a file of the project uses what a function returns."""
+    name, project = function.node.name, function.module.project
+    pattern = re.compile(rf"\b{re.escape(name)}\s*\(")
+    for facts in project.files.values():
+        known = name in facts.imports or facts is function.module.facts or function.module.facts.stars
+        module = project.module(facts) if facts.matters and (known or function.owner) else None
+        if module and pattern.search(module.source):
+            for call in module.nodes.get(ast.Call, ()):
+                if isinstance(call, ast.Call) and (names.dotted(call.func) or "").rpartition(".")[2] == name:
+                    parent = module.parents.get(call)
+                    parent = module.parents.get(parent) if isinstance(parent, ast.Await) else parent
+                    if not isinstance(parent, ast.Expr):
+                        return True
+    return False

@@ -1,0 +1,185 @@
+"""What is done once for each row, and could be done once for all."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from fieldstone.check import names
+from fieldstone.check.events import Called, Loop, Place, Read
+from fieldstone.check.findings import Problem
+from fieldstone.check.flow import mentions
+from fieldstone.check.modules import Module, blocks
+from fieldstone.check.registry import File, Tier, rule
+from fieldstone.check.sessioncalls import STATEMENTS
+from fieldstone.check.statements import QUERY_ENDS
+from fieldstone.check.values import Select, Session, Status
+
+# Names that say that a loop is over few things of many rows each, or over tries.
+FEW = re.compile(
+    r"(?:^|[_.])(?:batch|chunk|attempt|retry|retries|tries|offset|window|shard)(?:e?s|ed)?(?:$|[_.])"
+)
+COUNTING = frozenset({"range", "batched", "count", "chunked", "repeat"})
+
+
+@rule("FS301", "query-in-loop", Called)
+def query_in_loop(call: Called, file: File) -> Iterator[Problem]:
+    """A statement is sent for each element of a loop.
+
+    A hundred rows mean a hundred round trips to the database, one after the other (N+1). One statement
+    with `in_()`, a join or GROUP BY gives the same rows in one.
+
+    Bad:
+        for entry in entries:
+            actor = session.get(Worker, entry.actor_id)
+
+    Good:
+        keys = {entry.actor_id for entry in entries}
+        actors = {actor.id: actor for actor in session.exec(select(Worker).where(col(Worker.id).in_(keys)))}
+
+    Fine:
+    Loops over batches, retries, and loops that end after the statement.
+    """
+    if file.module.facts.trial or not sends(call):
+        return
+    loop = repeated(call.place, call.node, file.module)
+    if loop is None or takes_batches(call, loop):
+        return
+    each = file.module.text(loop.node.target) if not isinstance(loop.node, ast.While) else "turn"
+    yield Problem(
+        call.node,
+        f"A statement is sent for each `{each}`: as many round trips as there are elements.",
+        "Read all rows before the loop, in one statement with `in_()`, a join or `group_by()`.",
+    )
+
+
+def sends(call: Called) -> bool:
+    """Whether a call sends a statement to the database."""
+    if isinstance(call.receiver, Session):
+        return call.method in STATEMENTS and (call.session is not None)
+    if isinstance(call.receiver, Select):
+        return call.receiver.kind == "query" and call.method in QUERY_ENDS
+    given = call.arguments[0] if call.arguments else None
+    return call.method in {"exec", "execute", "scalars", "scalar"} and isinstance(given, Select)
+
+
+def repeated(place: Place, node: ast.Call, module: Module) -> Loop | None:
+    """The innermost loop over rows on whose variable a call depends; None for other loops."""
+    for loop in reversed(place.loops):
+        if isinstance(loop.node, ast.While):
+            continue
+        if mentions(node, loop.names):
+            return loop if over_rows(loop, module) and not ends_after(node, loop, module) else None
+    return None
+
+
+def over_rows(loop: Loop, module: Module) -> bool:
+    """Whether a loop is over elements of which there may be many."""
+    if isinstance(loop.node, ast.While):
+        return False
+    iterated = loop.node.iter
+    target = module.text(loop.node.target)
+    called = iterated.func if isinstance(iterated, ast.Call) else None
+    last = (names.dotted(called) or "").rpartition(".")[2] if called is not None else ""
+    if last in COUNTING or FEW.search(last) or FEW.search(target):
+        return False
+    literal = isinstance(iterated, ast.Tuple | ast.List | ast.Set | ast.Dict)
+    return not literal and not FEW.search(names.dotted(iterated) or "")
+
+
+def ends_after(node: ast.AST, loop: Loop, module: Module) -> bool:
+    """Whether the loop surely ends after a node: its block returns, breaks or raises."""
+    if not loop.statement:
+        return False
+    inner = node
+    for above in module.above(node):
+        for block in blocks(above) if isinstance(above, ast.stmt) else ():
+            if inner in block and isinstance(block[-1], ast.Return | ast.Break | ast.Raise):
+                return True
+        if above is loop.node:
+            return False
+        inner = above
+    return False
+
+
+def takes_batches(call: Called, loop: Loop) -> bool:
+    """Whether the statement takes the loop's variable as a whole: `in_(batch)`."""
+    return any(
+        isinstance(inner, ast.Call)
+        and isinstance(inner.func, ast.Attribute)
+        and inner.func.attr in {"in_", "not_in", "notin_", "any_", "values"}
+        and any(isinstance(given, ast.Name) and given.id in loop.names for given in inner.args)
+        for inner in ast.walk(call.node)
+    )
+
+
+@rule("FS302", "relationship-in-loop", Read)
+def relationship_in_loop(read: Read, file: File) -> Iterator[Problem]:
+    """A relationship that the query did not load is read for each of its rows.
+
+    Each read sends a statement of its own (N+1): a list of a hundred tasks takes a hundred and one.
+
+    Bad:
+        for task in session.exec(select(Task)):
+            print(task.project.name)
+
+    Good:
+        for task in session.exec(select(Task).options(selectinload(Task.project))):
+            print(task.project.name)
+
+    Fine:
+    Relationships with `lazy="selectin"` or `"joined"` are loaded with their rows.
+    """
+    thing, relation = read.thing, read.relation
+    if relation is None or relation.lazy != "select" or thing.has(read.name) or file.module.facts.trial:
+        return
+    if (
+        thing.status is not Status.PERSISTENT
+        or read.session is None
+        or read.session.asynchronous is not False
+    ):
+        return
+    loop = next((loop for loop in read.place.loops if mentions(read.node.value, loop.names)), None)
+    if loop is None or isinstance(loop.node, ast.While):
+        return
+    path = f"{read.model.name}.{read.name}"
+    yield Problem(
+        read.node,
+        f"`{path}` is not loaded with its rows: each turn of the loop sends a statement.",
+        f"Add `.options(selectinload({path}))` to the query.",
+    )
+
+
+@rule("FS402", "commit-in-loop", Called, tier=Tier.OPT_IN)
+def commit_in_loop(call: Called, file: File) -> Iterator[Problem]:
+    """A transaction is committed for each element of a loop.
+
+    Each commit waits for the disk, and an error in the middle leaves the elements before it written
+    and those after it not: half a request is saved.
+
+    Bad:
+        for name, value in data.items():
+            setattr(task, name, value)
+            session.commit()
+
+    Good:
+        for name, value in data.items():
+            setattr(task, name, value)
+        session.commit()
+
+    Fine:
+    Batches, and retries that end with the first success.
+    """
+    if call.method != "commit" or not isinstance(call.receiver, Session) or file.module.facts.trial:
+        return
+    loops = [loop for loop in call.place.loops if loop.statement and not isinstance(loop.node, ast.While)]
+    if not loops or not all(over_rows(loop, file.module) for loop in loops):
+        return
+    if ends_after(call.node, loops[-1], file.module):
+        return
+    yield Problem(
+        call.node,
+        "Each turn of the loop is committed by itself: an error in the middle leaves half of it written.",
+        f"Write `{file.module.text(call.node)}` once, after the loop.",
+    )
