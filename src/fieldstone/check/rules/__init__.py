@@ -3,7 +3,8 @@
 How to add a rule
 -----------------
 Write a function in the module of its group (or a new module), and `tests/check/cases/FSnnn.md`.
-Nothing else is edited: the command, the pages and the tests find both.
+Nothing else is edited: the command and the tests find both, and
+`python -m fieldstone.check.pages docs` writes the rule's page.
 
     @rule("FS103", "create-all-on-async-engine", Called, severity=Severity.ERROR, repair=Repair.SAFE)
     def create_all_on_async_engine(call: Called, file: File) -> Iterator[Problem]:
