@@ -60,6 +60,7 @@ from fieldstone.paging.navigation import link_header, page_links
 from fieldstone.paging.pages import KeysetPage, Page
 from fieldstone.reading import count, exists, fetch, first, get, one, one_or_none, page, seek
 from fieldstone.reading.aggregates import aggregate
+from fieldstone.reading.answers import json, json_get, json_page, json_seek
 from fieldstone.reading.exports import to_csv, to_ndjson
 from fieldstone.reading.plans import Depth, ReadPlan, loading, plan
 from fieldstone.reading.streaming import stream
@@ -145,6 +146,10 @@ __all__ = [
     "get_for_update",
     "history_of",
     "history_table",
+    "json",
+    "json_get",
+    "json_page",
+    "json_seek",
     "link",
     "link_header",
     "loading",

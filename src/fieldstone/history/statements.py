@@ -22,6 +22,7 @@ from fieldstone.history.audits import Audit, audit_of, audited_model, is_audited
 from fieldstone.history.journal import Journal, changed, created
 from fieldstone.history.stored import Found, Key, Row, among, gather, is_reaching, settle
 from fieldstone.keys import mapper_of
+from fieldstone.reading.listeners import idle_at_reads
 from fieldstone.writing.uniques import UniqueKey, unique_key
 
 _PATIENCE = 10
@@ -31,6 +32,7 @@ _LEAVING = (postgresql.dml.OnConflictDoNothing, sqlite.dml.OnConflictDoNothing)
 
 
 @event.listens_for(Session, "do_orm_execute")
+@idle_at_reads()
 def _record(state: ORMExecuteState) -> Any:
     statement: Any = state.statement
     if not isinstance(statement, Insert | Update | Delete) or not isinstance(statement.table, Table):

@@ -35,20 +35,17 @@ class Walk:
     cursors: Cursors
     fingerprint: bytes
 
-    def shown(self, rows: Sequence[Row]) -> list[Row]:
-        """Give what the page shows, in the order of the list, of the up to `size + 1` rows that were read."""
-        kept = list(rows[: self.size])
-        return kept[::-1] if self._backward else kept
+    @property
+    def shown(self) -> tuple[slice, ...]:
+        """Say what the page shows of the up to `size + 1` rows read, one slice after the other."""
+        kept = slice(self.size)
+        return (kept, slice(None, None, -1)) if self._backward else (kept,)
 
-    def edges(self, rows: Sequence[Row], start: int) -> tuple[str | None, str | None]:
-        """Give the cursors to the pages around; a row has the order's values from `start` on."""
-        shown, more = self.shown(rows), len(rows) > self.size
-        if not shown:
+    def edges(self, ends: tuple[Row, Row] | None, *, more: bool) -> tuple[str | None, str | None]:
+        """Give the cursors to the pages around, from the order's values in the first and last row shown."""
+        if ends is None:
             return self._edges_of_nothing()
-        before, after = (
-            Position("before", tuple(shown[0][start:])),
-            Position("after", tuple(shown[-1][start:])),
-        )
+        before, after = Position("before", tuple(ends[0])), Position("after", tuple(ends[1]))
         previous = more if self._backward else self.position is not None
         following = self._backward or more
         return self._write(before) if previous else None, self._write(after) if following else None

@@ -6,10 +6,11 @@ results and is asked for by number; a keyset page knows its neighbours and costs
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Select
+from sqlalchemy import Integer, Select, bindparam
 
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, Problem
@@ -61,10 +62,21 @@ def bounded(size: int, offset: int = 0, total: bool | int = False) -> None:
         raise InvalidValues("A page", problems)
 
 
-def slice_of(statement: Any, size: int, offset: int) -> Select[*tuple[Any, ...]]:
-    """Ask for one row more than the page holds: whether it comes tells whether more follow."""
-    sliced: Select[*tuple[Any, ...]] = in_order(statement).limit(size + 1).offset(offset or None)
-    return sliced
+def slice_values(size: int, offset: int) -> dict[str, int]:
+    """Give the values of the parameters by which `slice_of` cuts a statement.
+
+    It asks for one row more than the page holds: whether it comes tells whether more follow.
+    """
+    return {_LIMIT: size + 1} | ({_OFFSET: offset} if offset else {})
+
+
+def slice_of(statement: Any, values: Mapping[str, int]) -> Select[*tuple[Any, ...]]:
+    """Cut a statement to one page, by parameters: so it is the same for all pages."""
+    sliced: Select[*tuple[Any, ...]] = in_order(statement).limit(bindparam(_LIMIT, type_=Integer))
+    return sliced.offset(bindparam(_OFFSET, type_=Integer) if _OFFSET in values else None)
+
+
+_LIMIT, _OFFSET = "fieldstone_limit", "fieldstone_offset"
 
 
 def cap_of(total: bool | int) -> int | None:

@@ -43,7 +43,11 @@ Parents = dict[Related, Waiting]
 
 
 class Layout:
-    """Where the values of a plan, and of everything it joins, stand in a row."""
+    """Where the values of a plan, and of everything it joins, stand in a row.
+
+    At `presence` a value shows that there is a row at all; `waiting` are the collections, each with the
+    places of the key that its children are found by.
+    """
 
     def __init__(self, plan: ReadPlan, entity: Any, start: int = 0) -> None:
         self.plan = plan
@@ -55,9 +59,9 @@ class Layout:
             layout = Layout(related.plan, aliased(related.relationship.mapper.class_), self.end)
             self.joined.append((related, layout))
             self.end = layout.end
-        self._places = {name: start + place for place, name in enumerate(plan.selected)}
-        self._presence = self._places[key_names(plan.model)[0]]
-        self._waiting = [(one, [self._places[name] for name in one.local_names]) for one in plan.collections]
+        places = {name: start + place for place, name in enumerate(plan.selected)}
+        self.presence = places[key_names(plan.model)[0]]
+        self.waiting = [(one, [places[name] for name in one.local_names]) for one in plan.collections]
 
     def columns(self) -> Iterator[Any]:
         """Yield what to select, in the order in which `read` expects it."""
@@ -79,9 +83,9 @@ class Layout:
             zip(self.plan.columns, row[self.start : self.start + len(self.plan.columns)], strict=True)
         )
         for related, layout in self.joined:
-            missing = row[layout._presence] is None
+            missing = row[layout.presence] is None
             values[related.name] = None if missing else layout.read(row, parents)
-        for related, places in self._waiting:
+        for related, places in self.waiting:
             values[related.name] = [] if related.many else None
             parents.setdefault(related, Waiting()).add(tuple(row[place] for place in places), values)
         return values
@@ -111,7 +115,7 @@ def child_statements(related: Related, keys: Iterable[Key]) -> Iterator[tuple[St
 
     The first columns of its rows are the parent's key.
     """
-    statement, owner, layout = _child_statement(related)
+    statement, owner, layout = child_statement(related)
     known = [key for key in keys if None not in key]
     step = PARAMETERS // len(owner)
     for start in range(0, len(known), step):
@@ -133,7 +137,7 @@ def _root_layout(plan: ReadPlan) -> Layout:
 
 
 @cached
-def _child_statement(related: Related) -> tuple[Statement, list[Any], Layout]:
+def child_statement(related: Related) -> tuple[Statement, list[Any], Layout]:
     """Build everything of a collection's statement but the keys of its parents."""
     owner, source = _owner(related)
     layout = Layout(related.plan, related.relationship.mapper.class_, start=len(owner))

@@ -6,33 +6,31 @@ way: the plan's columns are selected, rows become values, and the schema's own r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import Result, Select, func, literal_column, select
+from sqlalchemy import Select, func, literal_column, select
 from sqlalchemy import inspect as sa_inspect
-from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
 from fieldstone.errors import MultipleFound, NotFound, PlanError
 from fieldstone.keys import key_attributes, key_values
 from fieldstone.paging.cursors import Cursors, standard
 from fieldstone.paging.keyset import walk
-from fieldstone.paging.pages import KeysetPage, Page, bounded, cap_of, keyset_page_of, page_of, slice_of
-from fieldstone.reading.assembly import (
-    Layout,
-    Parents,
-    Values,
-    attach,
-    child_statements,
-    entity_of,
-    key_statement,
-    root_statement,
+from fieldstone.paging.pages import (
+    KeysetPage,
+    Page,
+    bounded,
+    cap_of,
+    keyset_page_of,
+    page_of,
+    slice_of,
+    slice_values,
 )
-from fieldstone.reading.objects import object_of
-from fieldstone.reading.plans import ReadPlan, plan
+from fieldstone.reading.assembly import entity_of, key_statement, root_statement
+from fieldstone.reading.plans import plan
+from fieldstone.reading.ways import Found, Question, ask
 from fieldstone.verbs import verb
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
@@ -47,10 +45,7 @@ def get(session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT]
 
     A composite key is a tuple in the order of its columns. Raises NotFound.
     """
-    made = plan(model, schema)
-    statement, layout, names = key_statement(made)
-    parameters = dict(zip(names, key_values(model, key), strict=True))
-    found = _run(session, made, schema, statement, layout, parameters)
+    found: list[SchemaT] = find(session, model, key, schema).objects()
     if not found:
         raise NotFound(model.__name__, key=key)
     return found[0]
@@ -59,13 +54,14 @@ def get(session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT]
 @verb
 def fetch(session: Session, statement: Statement, schema: type[SchemaT]) -> list[SchemaT]:
     """Read every row that the statement selects. For what may be large, use `page`."""
-    return _read(session, statement, schema)
+    found: list[SchemaT] = select_all(session, statement, schema).objects()
+    return found
 
 
 @verb
 def first(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT | None:
     """Read the first row that the statement selects, or None. Without an order, any row may be first."""
-    found = _read(session, statement.limit(1), schema)
+    found: list[SchemaT] = select_all(session, statement.limit(1), schema).objects()
     return found[0] if found else None
 
 
@@ -101,16 +97,8 @@ def page(
     or endless lists, and for lists that change while they are read, use `seek`.
     Raises InvalidValues for a size over 1,000 or an offset over 10,000,000.
     """
-    bounded(size, offset, total)
-    made = plan(model_of(statement), schema)
-    read, layout = root_statement(made, slice_of(statement, size, offset))
-    rows = list(_rows(session, read))
-    items = assemble(session, made, schema, layout, rows[:size])
-    cap = cap_of(total)
-    counted = _count(session, statement, cap) if total else None
-    return page_of(
-        schema, items, size=size, offset=offset, has_more=len(rows) > size, counted=counted, cap=cap
-    )
+    found, make = turn(session, statement, schema, size=size, offset=offset, total=total)
+    return make(found.objects())
 
 
 @verb
@@ -131,15 +119,8 @@ def seek(
     Raises InvalidValues for a size over 1,000 and for a cursor that is broken or another list's, and
     PlanError for an order that has other parts than columns.
     """
-    bounded(size)
-    made = plan(model_of(statement), schema)
-    entity = entity_of(made, statement)
-    step = walk(statement, entity, size=size, cursor=cursor, cursors=cursors or standard())
-    read, layout = root_statement(made, step.statement, beside=step.columns)
-    rows = list(_rows(session, read))
-    previous, following = step.edges(rows, layout.end)
-    items = assemble(session, made, schema, layout, step.shown(rows))
-    return keyset_page_of(schema, items, size=size, previous=previous, following=following)
+    found, make = continue_at(session, statement, schema, cursor=cursor, size=size, cursors=cursors)
+    return make(found.objects())
 
 
 @verb
@@ -167,7 +148,7 @@ def _count(session: Session, statement: Statement, cap: int | None = None) -> in
 
 
 def _at_most_one(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT | None:
-    found = _read(session, statement.limit(2), schema)
+    found: list[SchemaT] = select_all(session, statement.limit(2), schema).objects()
     if len(found) > 1:
         raise MultipleFound(_entity_name(statement))
     return found[0] if found else None
@@ -177,48 +158,90 @@ def _entity_name(statement: Statement) -> str:
     return str(statement.column_descriptions[0]["name"])
 
 
-def _read(session: Session, statement: Statement, schema: type[SchemaT]) -> list[SchemaT]:
+# What a verb reads before it says in which form
+
+
+def find(session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]) -> Found:
+    """Find the row with this primary key."""
+    made = plan(model, schema)
+    statement, layout, names = key_statement(made)
+    named = dict(zip(names, key_values(model, key), strict=True))
+    return ask(session, Question(made, lambda: (statement, layout), form="key", named=named))
+
+
+def select_all(session: Session, statement: Statement, schema: type[BaseModel]) -> Found:
+    """Find every row that the statement selects."""
     made = plan(model_of(statement), schema)
-    return _run(session, made, schema, *root_statement(made, statement))
+    return ask(session, Question(made, lambda: root_statement(made, statement), statement, "rows"))
 
 
-def _run(
+def turn(
     session: Session,
-    made: ReadPlan,
-    schema: type[SchemaT],
     statement: Statement,
-    layout: Layout,
-    parameters: dict[str, Any] | None = None,
-) -> list[SchemaT]:
-    """Run the plan: the statement, then one more for each collection, then make the objects."""
-    return assemble(session, made, schema, layout, _rows(session, statement, parameters))
+    schema: type[SchemaT],
+    *,
+    size: int,
+    offset: int,
+    total: bool | int,
+) -> tuple[Found, Callable[[list[SchemaT]], Page[SchemaT]]]:
+    """Find the rows of a page, and give what makes the page of its items."""
+    bounded(size, offset, total)
+    made = plan(model_of(statement), schema)
+    named = slice_values(size, offset)
+    found = ask(
+        session,
+        Question(
+            made,
+            lambda: root_statement(made, slice_of(statement, named)),
+            statement,
+            f"page {sorted(named)}",
+            named,
+        ),
+    )
+    has_more = found.count > size
+    found.keep(slice(size))
+    cap = cap_of(total)
+
+    def make(items: list[SchemaT]) -> Page[SchemaT]:
+        counted = _count(session, statement, cap) if total else None
+        return page_of(schema, items, size=size, offset=offset, has_more=has_more, counted=counted, cap=cap)
+
+    return found, make
 
 
-def assemble(
-    session: Session, made: ReadPlan, schema: type[SchemaT], layout: Layout, rows: Iterable[Any]
-) -> list[SchemaT]:
-    """Make objects of the rows, once the collections that wait for them are read."""
-    parents: Parents = {}
-    values = [layout.read(row, parents) for row in rows]
-    _follow(session, parents)
-    return _objects(schema, made, values)
+def continue_at(
+    session: Session,
+    statement: Statement,
+    schema: type[SchemaT],
+    *,
+    cursor: str | None,
+    size: int,
+    cursors: Cursors | None,
+) -> tuple[Found, Callable[[list[SchemaT]], KeysetPage[SchemaT]]]:
+    """Find the rows that a cursor leads to, and give what makes the page of its items."""
+    bounded(size)
+    made = plan(model_of(statement), schema)
+    entity = entity_of(made, statement)
+    step = walk(statement, entity, size=size, cursor=cursor, cursors=cursors or standard())
+    found = ask(
+        session,
+        Question(
+            made,
+            lambda: root_statement(made, step.statement, beside=step.columns),
+            step.statement,
+            "seek",
+        ),
+    )
+    more = found.count > size
+    for rows in step.shown:
+        found.keep(rows)
+    ends = (found.edge(0), found.edge(-1)) if found.count else None
+    previous, following = step.edges(ends, more=more)
 
+    def make(items: list[SchemaT]) -> KeysetPage[SchemaT]:
+        return keyset_page_of(schema, items, size=size, previous=previous, following=following)
 
-def _follow(session: Session, parents: Parents) -> None:
-    while parents:
-        deeper: Parents = {}
-        for related, waiting in parents.items():
-            for statement, layout in child_statements(related, waiting.parents):
-                for row in _rows(session, statement):
-                    key = tuple(row[: layout.start])
-                    attach(related, waiting, key, layout.read(row, deeper))
-        parents = deeper
-
-
-def _rows(
-    session: Session, statement: Statement, parameters: dict[str, Any] | None = None
-) -> Result[*tuple[Any, ...]]:
-    return SQLAlchemySession.execute(session, statement, parameters)  # exec() gives one column only
+    return found, make
 
 
 def model_of(statement: Statement) -> Any:
@@ -236,20 +259,3 @@ def _selected(statement: Statement) -> Any:
             "select(Task); for columns and groups there is aggregate(...)."
         )
     return entity
-
-
-def _objects(schema: type[SchemaT], made: ReadPlan, rows: Iterable[Values]) -> list[SchemaT]:
-    as_stored = partial(_as_stored, schema, made)
-    return [object_of(schema, values, subject=made.model.__name__, as_stored=as_stored) for values in rows]
-
-
-def _as_stored(schema: type[Any], made: ReadPlan, values: Values) -> Any:
-    """Make the object and what is nested in it without their rules."""
-    nested = dict(values)
-    for related in (*made.joins, *made.collections):
-        stored = values[related.name]
-        if related.many:
-            nested[related.name] = [_as_stored(related.plan.schema, related.plan, one) for one in stored]
-        elif stored is not None:
-            nested[related.name] = _as_stored(related.plan.schema, related.plan, stored)
-    return schema.model_construct(**nested)

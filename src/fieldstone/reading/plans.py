@@ -32,6 +32,7 @@ from sqlmodel import SQLModel
 from fieldstone.cache import cached
 from fieldstone.errors import PlanError
 from fieldstone.keys import key_names, mapper_of
+from fieldstone.reading.exactness import why
 from fieldstone.schemas import check_read, related_schema
 
 
@@ -67,6 +68,11 @@ class ReadPlan:
         """The attributes that the statement selects: the schema's, then what is only needed to connect."""
         connecting = [name for related in self.collections for name in related.local_names]
         return tuple(dict.fromkeys([*self.columns, *self.keys, *connecting]))
+
+    @cached_property
+    def why(self) -> str:
+        """Say how `json` writes what is read by this plan, and why not from rows where it does not."""
+        return why(self)
 
     def follow_ups(self, path: str = "") -> Iterator[tuple[str, Related]]:
         """Yield each collection, at any depth, with the path that leads to it from the schema."""

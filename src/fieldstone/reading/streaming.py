@@ -25,8 +25,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone.errors import TransactionError
 from fieldstone.reading.assembly import Statement, root_statement
-from fieldstone.reading.fetching import assemble, model_of
+from fieldstone.reading.fetching import model_of
 from fieldstone.reading.plans import ReadPlan, plan
+from fieldstone.reading.ways import assemble
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 
@@ -92,7 +93,7 @@ def _batches(
     result = SQLAlchemySession.execute(session, statement, execution_options=options)
     with _open_within(session.connection(), result):
         while rows := _next_rows(result, size):
-            yield assemble(session, made, made.schema, layout, rows)
+            yield assemble(session, made, layout, rows)
 
 
 def _next_rows(result: AnyResult, size: int) -> Any:

@@ -26,7 +26,7 @@ def twin(schema: type[BaseModel]) -> SchemaValidator:
 def _direct(node: Any) -> Any:
     if isinstance(node, dict):
         copy = {key: _direct(value) for key, value in node.items()}
-        if copy.get("custom_init") and _is_plain(copy["cls"]):
+        if copy.get("custom_init") and is_plain(copy["cls"]):
             copy["custom_init"] = False
         return copy
     if isinstance(node, list):
@@ -36,7 +36,7 @@ def _direct(node: Any) -> Any:
     return node
 
 
-def _is_plain(schema: type[Any]) -> bool:
+def is_plain(schema: type[Any]) -> bool:
     """Tell whether the constructor in force comes from the library rather than from the user."""
     owner = next(one for one in schema.__mro__ if "__init__" in vars(one))
     return owner is SQLModel or owner.__module__.partition(".")[0] in ("fieldstone", "pydantic")

@@ -23,6 +23,10 @@ from fieldstone.violations.failures import Failure, failure_of
 
 _ATTRIBUTE = "fieldstone_evidence"
 
+# The option under which an execution of SQL text carries what it was compiled from: the statement, and what
+# gives its parameters by name.
+COMPILED = "fieldstone_compiled"
+
 # SQLITE_CONSTRAINT_FOREIGNKEY
 _FOREIGN_KEY = 787
 
@@ -78,11 +82,10 @@ def _wrapped(context: ExceptionContext, original: BaseException) -> StatementErr
 
 def _gathered(context: ExceptionContext, failure: Failure | None) -> Evidence:
     execution: Any = context.execution_context
-    compiled = execution.compiled
+    compiled, rows = _statement(execution)
     named = getattr(getattr(compiled, "statement", None), "table", None)
     # a statement over a model names the table by an annotated copy, which no mapper knows
     table = named.metadata.tables.get(named.key, named) if isinstance(named, Table) else None
-    rows: list[dict[str, Any]] = getattr(execution, "compiled_parameters", None) or []
     if failure is not None and failure.sqlite_code == _FOREIGN_KEY:
         return _broken_key(context, table, rows)
     found = [pair for row in rows for pair in _unfit(compiled, row, context.dialect.name)]
@@ -90,6 +93,15 @@ def _gathered(context: ExceptionContext, failure: Failure | None) -> Evidence:
     rule = next(iter(unfit.values()), None)
     columns = tuple(sorted(name for name in unfit if unfit[name] == rule))
     return Evidence(table, columns, rule, deleting=bool(getattr(execution, "isdelete", False)))
+
+
+def _statement(execution: Any) -> tuple[Any, list[dict[str, Any]]]:
+    """Give the compiled statement with its parameters by name, also where it ran as the driver takes it."""
+    carried = execution.execution_options.get(COMPILED)
+    if carried is None:
+        return execution.compiled, getattr(execution, "compiled_parameters", None) or []
+    compiled, parameters = carried
+    return compiled, [parameters()]
 
 
 def _unfit(compiled: Any, row: Mapping[str, Any], dialect: str) -> Iterator[tuple[str, str]]:

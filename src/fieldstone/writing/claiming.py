@@ -25,8 +25,9 @@ from sqlmodel.sql.expression import SelectOfScalar
 from fieldstone.errors import InvalidValues, NotFound, PlanError, Problem
 from fieldstone.keys import key_attributes, key_names, key_values
 from fieldstone.reading.assembly import root_statement
-from fieldstone.reading.fetching import assemble, model_of
+from fieldstone.reading.fetching import model_of
 from fieldstone.reading.plans import plan
+from fieldstone.reading.ways import assemble
 from fieldstone.schemas import stored_values
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
@@ -187,4 +188,4 @@ def _shown(session: Session, made: Any, claimed: list[Any]) -> list[Any]:
     statement, layout = root_statement(made, wanted, beside=keys)
     rows = SQLAlchemySession.execute(session, statement)  # exec() gives one column only
     ordered = sorted(rows, key=lambda row: places[tuple(row[layout.end :])])
-    return assemble(session, made, made.schema, layout, ordered)
+    return assemble(session, made, layout, ordered)

@@ -1,0 +1,86 @@
+"""The verbs that answer with JSON: what `fetch`, `get`, `page` and `seek` give, as the bytes of a response.
+
+The bytes are those that FastAPI sends for a route whose `response_model` is the schema, a list or a page of
+it. Where it is known that rows can be written as they are, no object is made on the way; `plan(...).why`
+tells. Elsewhere, and where a stored value breaks the schema's rules, the objects are made and dumped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from sqlalchemy import Select
+from sqlmodel import Session, SQLModel
+
+from fieldstone.cache import cached
+from fieldstone.errors import NotFound
+from fieldstone.paging.cursors import Cursors
+from fieldstone.paging.pages import KeysetPage, Page
+from fieldstone.reading.fetching import continue_at, find, select_all, turn
+from fieldstone.reading.rendering import dumps
+from fieldstone.reading.ways import Found
+from fieldstone.verbs import verb
+
+Statement = Select[*tuple[Any, ...]]
+
+
+@verb
+def json(session: Session, statement: Statement, schema: type[BaseModel]) -> bytes:
+    """Read every row that the statement selects, as a JSON array: what `fetch` gives."""
+    found = select_all(session, statement, schema)
+    return _bytes(found, lambda items: items, list[schema])  # type: ignore[valid-type]  # known at run time
+
+
+@verb
+def json_get(session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]) -> bytes:
+    """Read the row with this primary key, as a JSON object: what `get` gives. Raises NotFound."""
+    found = find(session, model, key, schema)
+    if not found.count:
+        raise NotFound(model.__name__, key=key)
+    return _bytes(found, lambda items: items[0], schema)
+
+
+@verb
+def json_page(
+    session: Session,
+    statement: Statement,
+    schema: type[BaseModel],
+    *,
+    size: int = 20,
+    offset: int = 0,
+    total: bool | int = False,
+) -> bytes:
+    """Read one page by number, as a JSON object: what `page` gives, with the same arguments and errors."""
+    found, make = turn(session, statement, schema, size=size, offset=offset, total=total)
+    return _bytes(found, make, Page[schema])  # type: ignore[valid-type]  # known at run time
+
+
+@verb
+def json_seek(
+    session: Session,
+    statement: Statement,
+    schema: type[BaseModel],
+    *,
+    cursor: str | None = None,
+    size: int = 20,
+    cursors: Cursors | None = None,
+) -> bytes:
+    """Read the page that a cursor leads to, as a JSON object: what `seek` gives, with the same errors."""
+    found, make = continue_at(session, statement, schema, cursor=cursor, size=size, cursors=cursors)
+    return _bytes(found, make, KeysetPage[schema])  # type: ignore[valid-type]  # known at run time
+
+
+def _bytes(found: Found, make: Callable[[list[Any]], Any], response: Any) -> bytes:
+    """Write what `make` makes of the items. It may run a statement, so it is called once."""
+    items = found.written()
+    if items is None:
+        return _adapter(response).dump_json(make(found.objects()), by_alias=True)
+    made = make(items)
+    return dumps(made.__dict__ if isinstance(made, BaseModel) else made)
+
+
+@cached
+def _adapter(response: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(response)

@@ -1,0 +1,160 @@
+"""The rows of a whole read as the driver gives them: the statement's, then those of each collection.
+
+They come over the session's own connection, after its flush and in its transaction, so nothing of what a
+session promises changes: engine events see every statement, errors arrive as SQLAlchemy's. What is left
+out is what a read by plan has no use for: building and compiling the statement again, and a Row for each row.
+
+Who listens to what that would pass over, or asks a statement for more than rows, gets the whole way instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ARRAY, Connection, any_, bindparam, tuple_
+from sqlalchemy import inspect as sa_inspect
+from sqlmodel import Session
+
+from fieldstone.reading.assembly import PARAMETERS, Layout, Statement, child_statement
+from fieldstone.reading.listeners import reads_are_heard
+from fieldstone.reading.plans import ReadPlan, Related
+from fieldstone.reading.preparation import Given, Prepared, Processor, prepared
+from fieldstone.reading.shapes import waiting_at
+from fieldstone.violations.evidence import COMPILED
+
+Derive = Callable[[], tuple[Statement, Layout]]
+Column = Sequence[Any]
+
+_KEYS = "fieldstone_keys"
+
+
+class Unprepared(Exception):
+    """A read that has to go the whole way."""
+
+
+@dataclass(eq=False, slots=True)
+class Gathered:
+    """The rows of one statement by column, and what waits at them."""
+
+    layout: Layout
+    count: int
+    columns: list[Column]
+    processors: Sequence[Processor]
+    keys: dict[int, Column] = field(default_factory=dict)
+    below: list[tuple[Related, Gathered | None]] = field(default_factory=list)
+
+    def values(self, place: int) -> Column:
+        """Give one column as Python values."""
+        column, processor = self.columns[place], self.processors[place]
+        return column if processor is None else list(map(processor, column))
+
+    @property
+    def width(self) -> int:
+        return len(self.columns)
+
+    def value(self, column: int, row: int) -> Any:
+        """Give one Python value."""
+        value, processor = self.columns[column][row], self.processors[column]
+        return value if processor is None else processor(value)
+
+    def key(self, place: int) -> Column:
+        """Give a column that rows are found by, and remember it."""
+        if place not in self.keys:
+            self.keys[place] = self.values(place)
+        return self.keys[place]
+
+    def cut(self, rows: slice) -> None:
+        """Keep some rows, in the order of the slice, before anything below them is read."""
+        self.columns = [column[rows] for column in self.columns]
+        self.count = len(self.columns[0]) if self.columns else 0
+
+
+class Reader:
+    """Runs the statements of one read on a session's connection. Raises Unprepared where it may not."""
+
+    def __init__(self, session: Session, made: ReadPlan) -> None:
+        if session.execution_options or reads_are_heard(session):
+            raise Unprepared
+        session._autoflush()  # as Session.execute does
+        connection = session.connection(bind_arguments={"mapper": sa_inspect(made.model)})
+        events = connection.dispatch
+        if events.before_execute or events.after_execute:
+            raise Unprepared
+        if connection.get_execution_options().get("schema_translate_map"):
+            raise Unprepared
+        self._connection = connection
+        self._owner = connection.engine.pool
+
+    def rows(self, key: Any, taken: Given, derive: Derive, named: Mapping[str, Any]) -> Gathered:
+        """Run what `derive` makes of a statement."""
+        found = prepared(self._owner, self._connection.dialect, key, taken.binds, derive)
+        if found is None:
+            raise Unprepared
+        return _run(self._connection, found, taken.values, named)
+
+    def follow(self, gathered: Gathered) -> None:
+        """Read every collection that waits at the rows, at any depth."""
+        for _, related, places in waiting_at(gathered.layout):
+            below = self._children(related, _keys(gathered, places))
+            gathered.below.append((related, below))
+            if below is not None:
+                self.follow(below)
+
+    def _children(self, related: Related, keys: list[Any]) -> Gathered | None:
+        if not keys:
+            return None
+        derive = partial(_by_keys, related, self._connection.dialect.name)
+        found = prepared(self._owner, self._connection.dialect, related, (), derive)
+        if found is None:
+            raise Unprepared
+        step = PARAMETERS // len(related.local_names)
+        parts = [
+            _run(self._connection, found, (), {_KEYS: keys[start : start + step]})
+            for start in range(0, len(keys), step)
+        ]
+        return parts[0] if len(parts) == 1 else _together(parts)
+
+
+def _run(
+    connection: Connection, found: Prepared, values: Sequence[Any], named: Mapping[str, Any]
+) -> Gathered:
+    sql, arguments = found.call(values, named)
+    carried = found.compiled, partial(found.parameters, values, named)
+    result = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
+    processors = found.processors(result.cursor.description)
+    # As the result reads its own rows, errors of the driver included, without making a Row of each.
+    rows = result.cursor_strategy.fetchall(result, result.cursor)
+    columns: list[Column] = list(zip(*rows, strict=True)) if rows else [()] * len(processors)
+    return Gathered(found.layout, len(rows), columns, processors)
+
+
+def _keys(gathered: Gathered, places: Sequence[int]) -> list[Any]:
+    """List the keys that children are found by, each once; a row that has a null in its key has none."""
+    columns = [gathered.key(place) for place in places]
+    if len(columns) == 1:
+        return [key for key in dict.fromkeys(columns[0]) if key is not None]
+    return [key for key in dict.fromkeys(zip(*columns, strict=True)) if None not in key]
+
+
+def _by_keys(related: Related, dialect: str) -> tuple[Statement, Layout]:
+    """Write the statement for the children of any number of parents."""
+    statement, owner, layout = child_statement(related)
+    if len(owner) > 1:
+        condition: Any = tuple_(*owner).in_(bindparam(_KEYS, expanding=True))
+    elif dialect == "postgresql":
+        # One array is one parameter: however many keys, the text is the same, and so is the server's plan.
+        condition = owner[0] == any_(bindparam(_KEYS, type_=ARRAY(owner[0].type)))
+    else:
+        condition = owner[0].in_(bindparam(_KEYS, expanding=True))
+    return statement.where(condition), layout
+
+
+def _together(parts: Iterable[Gathered]) -> Gathered:
+    first, *others = parts
+    for other in others:
+        first.count += other.count
+        first.columns = [(*one, *more) for one, more in zip(first.columns, other.columns, strict=True)]
+    return first
