@@ -1,107 +1,96 @@
-"""Reads side by side: the plan against the ORM as it is commonly used, from call to JSON bytes.
+"""Reads side by side, from a call to the bytes of its answer: as is common, as Fieldstone does it, by hand.
 
-Both run in one process, taking turns, on the same engine and data; both answers are compared before
-anything is timed. Printed are medians, their spread (quartiles) and how many times faster the plan is.
+All run in one process and one event loop, taking turns, on the same rows; the answers are compared before
+anything is timed. Printed are medians with their quartiles, how many times faster than S1 (the common way)
+each is, and what share of S7's speed (the limit, written by hand) it has.
 
     python -m benchmarks.reading [rounds]
 """
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter
-from sqlalchemy.orm import joinedload, selectinload
-from sqlmodel import col, select
-
-from benchmarks.shop import Assignment, Task, TaskFlat, TaskFull, fill
-from fieldstone import Database, fetch, get
+from benchmarks.stacks.documents import Documents
+from benchmarks.stacks.driver import PostgresDriver, SqliteDriver
+from benchmarks.stacks.planned import Planned, PlannedSync, Written, WrittenSync
+from benchmarks.workload import TITLES, WORK, Stack, fill, same
+from fieldstone import Database
 from fieldstone.testing import postgres_server
 
-FLAT = TypeAdapter(list[TaskFlat])
-FULL = TypeAdapter(list[TaskFull])
-Way = Callable[[Database, int], bytes]
+WARM = 20
 
 
-def orm_one(database: Database, number: int) -> bytes:
-    with database.transaction(read_only=True) as session:
-        task = session.get(Task, number)
-        return FLAT.dump_json([TaskFlat.model_validate(task, from_attributes=True)])
+def stacks(url: str) -> list[Stack]:
+    driver: Stack = SqliteDriver(url) if url.startswith("sqlite") else PostgresDriver(url)
+    return [Documents(url), Planned(url), PlannedSync(url), Written(url), WrittenSync(url), driver]
 
 
-def plan_one(database: Database, number: int) -> bytes:
-    with database.transaction(read_only=True) as session:
-        return FLAT.dump_json([get(session, Task, number, TaskFlat)])
+async def compare(contenders: Sequence[Stack], dialect: str, rounds: int) -> None:
+    for name, method in WORK.items():
+        ways = {stack.name: getattr(stack, method) for stack in contenders}
+        same({stack: await way(77) for stack, way in ways.items()})
+        times: dict[str, list[float]] = {stack: [] for stack in ways}
+        for number in range(1, rounds + WARM):
+            for stack, way in ways.items():
+                start = time.perf_counter()
+                await way(number)
+                taken = time.perf_counter() - start
+                if number >= WARM:
+                    times[stack].append(taken * 1e6)
+        print(f"\n{dialect}, {name}: {TITLES[name]}")
+        report(times, {stack: await peak(way) for stack, way in ways.items()})
 
 
-def orm_flat(database: Database, number: int) -> bytes:
-    with database.transaction(read_only=True) as session:
-        tasks = session.exec(
-            select(Task).where(col(Task.id) > number).order_by(col(Task.id)).limit(100)
-        ).all()
-        return FLAT.dump_json(FLAT.validate_python(tasks, from_attributes=True))
-
-
-def plan_flat(database: Database, number: int) -> bytes:
-    with database.transaction(read_only=True) as session:
-        statement = select(Task).where(col(Task.id) > number).order_by(col(Task.id)).limit(100)
-        return FLAT.dump_json(fetch(session, statement, TaskFlat))
-
-
-def orm_full(database: Database, number: int) -> bytes:
-    with database.transaction(read_only=True) as session:
-        statement = select(Task).where(col(Task.id) > number).order_by(col(Task.id)).limit(100)
-        eager = [joinedload(Task.project), selectinload(Task.assignments).joinedload(Assignment.worker)]  # type: ignore[arg-type]  # SQLModel types attributes as their values
-        return FULL.dump_json(
-            FULL.validate_python(session.exec(statement.options(*eager)).all(), from_attributes=True)
+def report(times: dict[str, list[float]], peaks: dict[str, int]) -> None:
+    medians = {stack: statistics.median(taken) for stack, taken in times.items()}
+    print(f"  {'':<20}{'median us':>11}{'quartiles':>17}{'x S1':>8}{'of S7':>8}{'peak KiB':>10}")
+    for stack, taken in times.items():
+        low, _, high = statistics.quantiles(taken, n=4)
+        faster, share = medians["S1"] / medians[stack], medians["S7"] / medians[stack]
+        spread = f"{low:.0f}-{high:.0f}"
+        print(
+            f"  {stack:<20}{medians[stack]:>11.0f}{spread:>17}{faster:>8.1f}{share:>8.0%}{peaks[stack]:>10}"
         )
 
 
-def plan_full(database: Database, number: int) -> bytes:
-    with database.transaction(read_only=True) as session:
-        statement = select(Task).where(col(Task.id) > number).order_by(col(Task.id)).limit(100)
-        return FULL.dump_json(fetch(session, statement, TaskFull))
+async def peak(way: object) -> int:
+    """Measure the memory that one answer takes at its height, in KiB."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        await way(4711)  # type: ignore[operator]  # one of a stack's methods
+        return tracemalloc.get_traced_memory()[1] // 1024
+    finally:
+        tracemalloc.stop()
 
 
-CASES: dict[str, tuple[Way, Way]] = {
-    "E1 one task": (orm_one, plan_one),
-    "E2 100 flat tasks": (orm_flat, plan_flat),
-    "E3 100 tasks, project, assignments": (orm_full, plan_full),
-}
-
-
-def compare(database: Database, rounds: int) -> None:
-    print(f"{database.dialect:<36}{'ORM ms':>22}{'plan ms':>22}{'times':>8}")
-    for name, (orm, planned) in CASES.items():
-        if orm(database, 77) != planned(database, 77):
-            raise SystemExit(f"{name}: the two answers differ, so their times mean nothing")
-        times: tuple[list[float], list[float]] = ([], [])
-        for number in range(rounds):
-            for way, taken in zip((orm, planned), times, strict=True):
-                start = time.perf_counter()
-                way(database, number + 1)
-                taken.append((time.perf_counter() - start) * 1000)
-        slow, fast = (statistics.quantiles(taken, n=4) for taken in times)
-        print(f"  {name:<34}{_spread(slow):>22}{_spread(fast):>22}{slow[1] / fast[1]:>7.1f}x")
-
-
-def _spread(quartiles: list[float]) -> str:
-    low, median, high = quartiles
-    return f"{median:.2f} ({low:.2f}-{high:.2f})"
+async def run(url: str, rounds: int) -> None:
+    contenders = stacks(url)
+    try:
+        for stack in contenders:
+            await stack.open()
+        await compare(contenders, url.partition(":")[0], rounds)
+    finally:
+        for stack in contenders:
+            await stack.close()
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     with tempfile.TemporaryDirectory() as directory, postgres_server() as server:
-        for url in (f"sqlite:///{Path(directory) / 'shop.db'}", server):
+        for url in (f"sqlite:///{Path(directory) / 'work.db'}", server):
             with Database(url) as database:
                 fill(database)
-                compare(database, rounds)
+            asyncio.run(run(url, rounds))
 
 
 if __name__ == "__main__":

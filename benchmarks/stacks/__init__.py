@@ -1,0 +1,1 @@
+"""Ways to do the work of `benchmarks.workload`: each module is one, written as its own users write it."""
