@@ -1,0 +1,128 @@
+"""What the routes of a resource do: each operation once, as a verb, with what its route needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from fastapi import Query, Request, Response
+from pydantic_core import to_jsonable_python
+from sqlmodel import Session
+
+from fieldstone.fastapi.listing import listing_of, refuse_unknown, selection_of
+from fieldstone.keys import key_names
+from fieldstone.paging.pages import Page
+from fieldstone.reading import get, page
+from fieldstone.resource import Resource
+from fieldstone.verbs import Verb, verb
+from fieldstone.writing import create, delete, patch
+
+OperationName = Literal["list", "get", "create", "patch", "delete"]
+# The tuple is there for mypy, which reads ("patch",) as tuple[str] where only a Collection is wanted.
+Operations = Collection[OperationName] | tuple[OperationName, ...]
+AnyResource = Resource[Any, Any, Any, Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What an operation was called with: the row's key, and the body or the query."""
+
+    key: tuple[Any, ...]
+    sent: Any
+    request: Request
+    response: Response
+
+
+@verb
+def _list(session: Session, resource: AnyResource, call: Call) -> Any:
+    query = call.sent
+    refuse_unknown(resource, query, call.request, OPERATIONS["list"].id_for(resource))
+    return page(
+        session,
+        resource.select(selection_of(resource, query)),
+        resource.read,
+        size=query.size,
+        offset=query.offset,
+        total=query.total,
+    )
+
+
+@verb
+def _get(session: Session, resource: AnyResource, call: Call) -> Any:
+    return get(session, resource.model, call.key, resource.read)
+
+
+@verb
+def _create(session: Session, resource: AnyResource, call: Call) -> Any:
+    key = _key_of(resource, create(session, resource.model, call.sent))
+    call.response.headers["Location"] = _location(call.request, key)
+    return get(session, resource.model, key, resource.read)
+
+
+@verb
+def _patch(session: Session, resource: AnyResource, call: Call) -> Any:
+    key = _key_of(resource, patch(session, resource.model, call.key, call.sent))
+    return get(session, resource.model, key, resource.read)
+
+
+@verb
+def _delete(session: Session, resource: AnyResource, call: Call) -> None:
+    delete(session, resource.model, call.key)
+
+
+def _key_of(resource: AnyResource, row: Any) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in key_names(resource.model))
+
+
+def _location(request: Request, key: tuple[Any, ...]) -> str:
+    """Point to the new row, relative to the host: a proxy may serve it under another name."""
+    root, path = request.scope.get("root_path", "").rstrip("/"), request.scope["path"].rstrip("/")
+    if not path.startswith(f"{root}/"):  # a proxy that strips the root from the path
+        path = root + path
+    return "/".join((quote(path), *(quote(str(to_jsonable_python(part)), safe="") for part in key)))
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One of the operations: its verb, and what the route of it declares."""
+
+    name: OperationName
+    method: str
+    body: Verb[[AnyResource, Call], Any]
+    problems: tuple[int, ...]
+    status: int = 200
+    of_many: bool = False
+    on_row: bool = True
+
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET"
+
+    def id_for(self, resource: AnyResource) -> str:
+        """Name the operation in OpenAPI."""
+        return f"{self.name}_{resource.name if self.of_many else resource.subject}"
+
+    def sent(self, resource: AnyResource) -> Any:
+        """Give the type of the body or query, or None where there is none."""
+        if self.name == "list":
+            return Annotated[listing_of(resource), Query()]
+        return {"create": resource.create, "patch": resource.update}.get(self.name)
+
+    def returns(self, resource: AnyResource) -> Any:
+        if self.name == "list":
+            return Page[resource.read]  # type: ignore[name-defined]  # parametrised at run time
+        return None if self.name == "delete" else resource.read
+
+
+OPERATIONS: dict[OperationName, Operation] = {
+    operation.name: operation
+    for operation in (
+        Operation("list", "GET", _list, (422, 503), of_many=True, on_row=False),
+        Operation("create", "POST", _create, (400, 409, 415, 422, 503), status=201, on_row=False),
+        Operation("get", "GET", _get, (404, 422, 503)),
+        Operation("patch", "PATCH", _patch, (400, 404, 409, 415, 422, 503)),
+        Operation("delete", "DELETE", _delete, (404, 409, 422, 503), status=204),
+    )
+}
