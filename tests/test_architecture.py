@@ -170,7 +170,9 @@ ROWS = (
     Row("writing.linking", "errors verbs keys writing.links violations", MODELS, NO_COMMIT),
     Row("aftercommit", "verbs", "sqlalchemy sqlmodel", f"{NO_ENGINE} commit"),
     Row("reading.aggregates", "errors verbs reading.objects", MODELS, NO_COMMIT),
-    Row("reading.streaming", "errors reading.plans reading.assembly reading.fetching", MODELS, NO_COMMIT),
+    Row(
+        "reading.streaming", "errors keys reading.plans reading.assembly reading.fetching", MODELS, NO_COMMIT
+    ),
     Row("reading.exports", "errors", PYDANTIC, NO_IO),
     Row(
         "writing.claiming",

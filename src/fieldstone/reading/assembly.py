@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, select, tuple_
-from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import aliased
 
 from fieldstone.cache import cached
-from fieldstone.errors import PlanError
-from fieldstone.keys import key_attributes, key_names
+from fieldstone.keys import key_attributes, key_names, selected
 from fieldstone.reading.plans import ReadPlan, Related
 
 Key = tuple[Any, ...]
@@ -92,7 +90,7 @@ def root_statement(plan: ReadPlan, statement: Any, beside: Sequence[Any] = ()) -
 
     The columns `beside` them are in no schema; their values stand in the rows from `layout.end` on.
     """
-    entity = entity_of(plan, statement)
+    entity = selected(statement, f"A read into {plan.schema.__name__}", alone=True)
     layout = _root_layout(plan) if entity is plan.model else Layout(plan, entity)
     narrowed = statement.with_only_columns(*layout.columns(), *beside, maintain_column_froms=True)
     return layout.join(narrowed), layout
@@ -139,18 +137,6 @@ def _child_statement(related: Related) -> tuple[Statement, list[Any], Layout]:
     layout = Layout(related.plan, related.relationship.mapper.class_, start=len(owner))
     statement = source.with_only_columns(*owner, *layout.columns(), maintain_column_froms=True)
     return layout.join(statement).order_by(*_order(related)), owner, layout
-
-
-def entity_of(plan: ReadPlan, statement: Any) -> Any:
-    """Find what the statement selects: the plan's model or an alias of it, and only that."""
-    described = statement.column_descriptions if isinstance(statement, Select) else []
-    entities = [one["entity"] for one in described if one["entity"] is one["expr"]]
-    model = plan.model.__name__
-    if len(described) != 1 or len(entities) != 1 or sa_inspect(entities[0]).mapper.class_ is not plan.model:
-        raise PlanError(
-            f"A read into {plan.schema.__name__} takes an ordinary select({model}), and nothing beside it."
-        )
-    return entities[0]
 
 
 def _owner(related: Related) -> tuple[list[Any], Statement]:

@@ -12,12 +12,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import Result, Select, func, literal_column, select
-from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
-from fieldstone.errors import MultipleFound, NotFound, PlanError
-from fieldstone.keys import key_attributes, key_values
+from fieldstone.errors import MultipleFound, NotFound
+from fieldstone.keys import key_attributes, key_values, selected, selected_model
 from fieldstone.paging.cursors import Cursors, standard
 from fieldstone.paging.keyset import walk
 from fieldstone.paging.pages import KeysetPage, Page, bounded, cap_of, keyset_page_of, page_of, slice_of
@@ -27,7 +26,6 @@ from fieldstone.reading.assembly import (
     Values,
     attach,
     child_statements,
-    entity_of,
     key_statement,
     root_statement,
 )
@@ -74,7 +72,7 @@ def one(session: Session, statement: Statement, schema: type[SchemaT]) -> Schema
     """Read the only row that the statement selects. Raises NotFound and MultipleFound."""
     found = _at_most_one(session, statement, schema)
     if found is None:
-        raise NotFound(_entity_name(statement))
+        raise NotFound(_model_of(statement).__name__)
     return found
 
 
@@ -102,7 +100,7 @@ def page(
     Raises InvalidValues for a size over 1,000 or an offset over 10,000,000.
     """
     bounded(size, offset, total)
-    made = plan(model_of(statement), schema)
+    made = plan(_model_of(statement), schema)
     read, layout = root_statement(made, slice_of(statement, size, offset))
     rows = list(_rows(session, read))
     items = assemble(session, made, schema, layout, rows[:size])
@@ -132,8 +130,8 @@ def seek(
     PlanError for an order that has other parts than columns.
     """
     bounded(size)
-    made = plan(model_of(statement), schema)
-    entity = entity_of(made, statement)
+    made = plan(_model_of(statement), schema)
+    entity = selected(statement, "A read", alone=True)
     step = walk(statement, entity, size=size, cursor=cursor, cursors=cursors or standard())
     read, layout = root_statement(made, step.statement, beside=step.columns)
     rows = list(_rows(session, read))
@@ -159,7 +157,7 @@ def exists(session: Session, statement: Statement) -> bool:
 
 def _count(session: Session, statement: Statement, cap: int | None = None) -> int:
     keys = statement.with_only_columns(
-        *key_attributes(_selected(statement)), maintain_column_froms=True
+        *key_attributes(selected(statement, "A count")), maintain_column_froms=True
     ).order_by(None)
     if cap is not None:
         keys = select(keys.subquery()).limit(cap + 1)
@@ -169,16 +167,16 @@ def _count(session: Session, statement: Statement, cap: int | None = None) -> in
 def _at_most_one(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT | None:
     found = _read(session, statement.limit(2), schema)
     if len(found) > 1:
-        raise MultipleFound(_entity_name(statement))
+        raise MultipleFound(_model_of(statement).__name__)
     return found[0] if found else None
 
 
-def _entity_name(statement: Statement) -> str:
-    return str(statement.column_descriptions[0]["name"])
+def _model_of(statement: Statement) -> type[Any]:
+    return selected_model(statement, "A read", alone=True)
 
 
 def _read(session: Session, statement: Statement, schema: type[SchemaT]) -> list[SchemaT]:
-    made = plan(model_of(statement), schema)
+    made = plan(_model_of(statement), schema)
     return _run(session, made, schema, *root_statement(made, statement))
 
 
@@ -219,23 +217,6 @@ def _rows(
     session: Session, statement: Statement, parameters: dict[str, Any] | None = None
 ) -> Result[*tuple[Any, ...]]:
     return SQLAlchemySession.execute(session, statement, parameters)  # exec() gives one column only
-
-
-def model_of(statement: Statement) -> Any:
-    """Find the model that a statement selects. Raises PlanError where it selects none."""
-    return sa_inspect(_selected(statement)).mapper.class_
-
-
-def _selected(statement: Statement) -> Any:
-    """Find the model, or the alias of one, that a statement selects first."""
-    described: Any = getattr(statement, "column_descriptions", None)
-    entity = described[0].get("entity") if described else None
-    if entity is None:
-        raise PlanError(
-            f"{type(statement).__name__} selects no model. A read takes an ordinary select of one, such as "
-            "select(Task); for columns and groups there is aggregate(...)."
-        )
-    return entity
 
 
 def _objects(schema: type[SchemaT], made: ReadPlan, rows: Iterable[Values]) -> list[SchemaT]:

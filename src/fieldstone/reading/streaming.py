@@ -24,8 +24,9 @@ from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone.errors import TransactionError
+from fieldstone.keys import selected_model
 from fieldstone.reading.assembly import Statement, root_statement
-from fieldstone.reading.fetching import assemble, model_of
+from fieldstone.reading.fetching import assemble
 from fieldstone.reading.plans import ReadPlan, plan
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
@@ -54,7 +55,7 @@ def stream(session: Any, statement: Any, schema: type[Any], *, batch: int = BATC
     """
     if batch < 1:
         raise ValueError(f"A batch of {batch} rows never ends. Ask for 1 or more.")
-    made = plan(model_of(statement), schema)
+    made = plan(selected_model(statement, "A stream", alone=True), schema)
     read, layout = root_statement(made, statement)
     if isinstance(session, SQLAlchemyAsyncSession):
         return _streamed_async(session, _batches(session.sync_session, read, made, layout, batch))

@@ -23,7 +23,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone.branches import among
 from fieldstone.errors import PlanError
-from fieldstone.keys import key_attributes, key_names, mapper_of
+from fieldstone.keys import key_attributes, key_names, mapper_of, selected, selected_model
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
 from fieldstone.writing.cycles import moves, refuse_moved
@@ -244,11 +244,7 @@ def _run(session: Session, command: Any, shape: Returned[Any] | None) -> int | l
 
 def _model_of(statement: Any, everything: bool, verb_name: str) -> type[Any]:
     """Find the model; refuse a statement that selects something else, or everything by accident."""
-    described = statement.column_descriptions if isinstance(statement, Select) else []
-    entity = described[0]["entity"] if len(described) == 1 else None
-    if entity is None or described[0]["expr"] is not entity:
-        raise PlanError(f"{verb_name} takes an ordinary select(Model), and nothing beside it.")
-    model: type[Any] = sa_inspect(entity).mapper.class_
+    model = selected_model(statement, verb_name, alone=True)
     if not everything and not _filters(statement):
         raise PlanError(
             f"{verb_name} was given no filter, which would reach every {model.__name__}. Add .where(...), "
@@ -266,7 +262,7 @@ def _filters(statement: Any) -> bool:
 def _condition(model: type[SQLModel], statement: Any) -> Iterator[Any]:
     """Give the statement's own filter where it is all that the statement says; else its keys."""
     filters = () if statement.whereclause is None else (statement.whereclause,)
-    entity = statement.column_descriptions[0]["entity"]
+    entity = selected(statement, "A condition")
     plain = entity is model and select(model).where(*filters).compare(statement)
     if plain and len(statement.get_final_froms()) == 1:
         yield from filters
