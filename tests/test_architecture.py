@@ -142,9 +142,11 @@ ROWS = (
     Row("writing.uniques", "errors keys", MODELS, NO_IO),
     Row("writing.nesting", "errors keys models.validation schemas writing.uniques", MODELS, NO_IO),
     Row("writing.children", "errors keys branches writing.nesting writing.uniques", MODELS, NO_COMMIT),
+    Row("writing.versions", "errors keys", MODELS, NO_IO),
     Row(
         "writing.single",
-        "errors verbs keys writing.cycles schemas writing.nesting writing.children violations",
+        "errors verbs keys writing.cycles schemas writing.nesting writing.children writing.versions "
+        "violations",
         MODELS,
         NO_COMMIT,
     ),

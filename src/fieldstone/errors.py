@@ -191,13 +191,22 @@ _CONFLICTS: dict[ConflictKind, tuple[str, str]] = {
 
 
 class StaleVersion(DataError):
-    """Refuse a write based on a version that is no longer the stored one."""
+    """Refuse a write based on a version that is no longer the stored one.
 
-    def __init__(self, subject: str, *, key: object = None) -> None:
+    `version` is what the write named, `current` what is stored; None where it is not known.
+    """
+
+    def __init__(
+        self, subject: str, *, key: object = None, version: object = None, current: object = None
+    ) -> None:
         self.subject = subject
         self.key = key
+        self.version = version
+        self.current = current
+        now = "" if current is None else f": its version is {current} now"
         super().__init__(
-            f"{subject} was changed by someone else since it was read. Read it again, then repeat the change."
+            f"{subject} was changed by someone else since it was read{now}. "
+            "Read it again, then repeat the change."
         )
 
 

@@ -62,6 +62,15 @@ def key_names(model: Any) -> tuple[str, ...]:
     return tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
 
 
+@cached
+def version_name(model: Any) -> str | None:
+    """Name the attribute that counts the versions of a row; None where the model keeps none."""
+    mapper = mapper_of(model)
+    if mapper.version_id_col is None:
+        return None
+    return str(mapper.get_property_by_column(mapper.version_id_col).key)
+
+
 def key_attributes(entity: Any) -> tuple[QueryableAttribute[Any], ...]:
     """Return the key's attributes of a model or of an alias of one."""
     return tuple(getattr(entity, name) for name in key_names(sa_inspect(entity).mapper.class_))

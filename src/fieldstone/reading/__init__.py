@@ -7,7 +7,18 @@
 
 from fieldstone.reading.aggregates import aggregate
 from fieldstone.reading.exports import to_csv, to_ndjson
-from fieldstone.reading.fetching import count, exists, fetch, first, get, one, one_or_none, page, seek
+from fieldstone.reading.fetching import (
+    count,
+    exists,
+    fetch,
+    first,
+    get,
+    get_versioned,
+    one,
+    one_or_none,
+    page,
+    seek,
+)
 from fieldstone.reading.plans import Depth, ReadPlan, loading, plan
 from fieldstone.reading.streaming import stream
 from fieldstone.reading.trees import ancestors, subtree
@@ -22,6 +33,7 @@ __all__ = [
     "fetch",
     "first",
     "get",
+    "get_versioned",
     "loading",
     "one",
     "one_or_none",

@@ -97,11 +97,14 @@ def root_statement(plan: ReadPlan, statement: Any, beside: Sequence[Any] = ()) -
 
 
 @cached
-def key_statement(plan: ReadPlan) -> tuple[Statement, Layout, tuple[str, ...]]:
+def key_statement(
+    plan: ReadPlan, beside: tuple[str, ...] = ()
+) -> tuple[Statement, Layout, tuple[str, ...]]:
     """Build the statement that reads one row, with the names of the parameters that take its key."""
     names = tuple(f"key_{name}" for name in key_names(plan.model))
     matches = [attr == bindparam(name) for attr, name in zip(key_attributes(plan.model), names, strict=True)]
-    return *root_statement(plan, select(plan.model).where(*matches)), names
+    columns = [getattr(plan.model, name) for name in beside]
+    return *root_statement(plan, select(plan.model).where(*matches), columns), names
 
 
 def child_statements(related: Related, keys: Iterable[Key]) -> Iterator[tuple[Statement, Layout]]:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
 from fieldstone.errors import MultipleFound, NotFound
-from fieldstone.keys import key_attributes, key_values, selected, selected_model
+from fieldstone.keys import key_attributes, key_values, selected, selected_model, version_name
 from fieldstone.paging.cursors import Cursors, standard
 from fieldstone.paging.keyset import walk
 from fieldstone.paging.pages import KeysetPage, Page, bounded, cap_of, keyset_page_of, page_of, slice_of
@@ -45,13 +45,21 @@ def get(session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT]
 
     A composite key is a tuple in the order of its columns. Raises NotFound.
     """
-    made = plan(model, schema)
-    statement, layout, names = key_statement(made)
-    parameters = dict(zip(names, key_values(model, key), strict=True))
-    found = _run(session, made, schema, statement, layout, parameters)
-    if not found:
-        raise NotFound(model.__name__, key=key)
-    return found[0]
+    found, _ = _get(session, model, key, schema)
+    return found
+
+
+@verb
+def get_versioned(
+    session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT]
+) -> tuple[SchemaT, Any]:
+    """Read the row with this primary key and, also where the schema does not show it, its version.
+
+    The version is None where the model keeps none. Raises NotFound.
+    """
+    name = version_name(model)
+    found, beside = _get(session, model, key, schema, () if name is None else (name,))
+    return found, beside[0] if beside else None
 
 
 @verb
@@ -153,6 +161,18 @@ def exists(session: Session, statement: Statement) -> bool:
         None
     )
     return bool(session.scalar(select(probe.exists())))
+
+
+def _get(
+    session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT], beside: tuple[str, ...] = ()
+) -> tuple[SchemaT, tuple[Any, ...]]:
+    made = plan(model, schema)
+    statement, layout, names = key_statement(made, beside)
+    parameters = dict(zip(names, key_values(model, key), strict=True))
+    rows = list(_rows(session, statement, parameters))
+    if not rows:
+        raise NotFound(model.__name__, key=key)
+    return assemble(session, made, schema, layout, rows)[0], tuple(rows[0][layout.end :])
 
 
 def _count(session: Session, statement: Statement, cap: int | None = None) -> int:

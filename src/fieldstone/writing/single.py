@@ -23,6 +23,7 @@ from fieldstone.violations import explained
 from fieldstone.writing.children import faults, resolve
 from fieldstone.writing.cycles import refuse_cycles
 from fieldstone.writing.nesting import Nest, nest
+from fieldstone.writing.versions import Version, based_on
 
 refuse_cycles()
 
@@ -48,28 +49,33 @@ def create(session: Session, model: type[ModelT], data: Data) -> ModelT:
 
 
 @verb
-def patch(session: Session, model: type[ModelT], key: Any, data: Data) -> ModelT:
+def patch(
+    session: Session, model: type[ModelT], key: Any, data: Data, *, version: Version | None = None
+) -> ModelT:
     """Change the sent fields of the row with this key, and no others; all of them or none.
 
     From a schema made with `@partial`, or any other schema, the sent fields are those in
-    `model_fields_set`. Raises NotFound, InvalidValues and Conflict.
+    `model_fields_set`. `version` is the one that the change is based on, or several of which it must
+    be one. Raises NotFound, InvalidValues and Conflict, and StaleVersion where another is stored.
     """
     values = stored_values(data, model, sent_only=True)
     instance = _found(session, model, key)
     _keep_key(instance, values)
-    instance.sqlmodel_update(values)
-    return _flushed(session, instance)
+    with based_on(instance, key, version):
+        instance.sqlmodel_update(values)
+        return _flushed(session, instance)
 
 
 @verb
-def delete(session: Session, model: type[ModelT], key: Any) -> None:
+def delete(session: Session, model: type[ModelT], key: Any, *, version: Version | None = None) -> None:
     """Delete the row with this key. What points to it follows its foreign key's `ondelete`.
 
-    Raises NotFound, and Conflict where other rows point to it and no `ondelete` is declared.
+    Raises NotFound, Conflict where other rows point to it and no `ondelete` is declared, and
+    StaleVersion where its version is not, or not one of, the given.
     """
     instance = _found(session, model, key)
-    session.delete(instance)
-    with explained(metadata=model.metadata):
+    with based_on(instance, key, version), explained(metadata=model.metadata):
+        session.delete(instance)
         session.flush()
     _follow_ondelete(session, instance)
 
