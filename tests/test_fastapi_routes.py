@@ -304,9 +304,9 @@ def test_the_schema_of_the_api_is_valid_and_its_operation_ids_are_stable(databas
     } == {
         "list_jobs": ["200", "422", "503"],
         "create_job": ["201", "400", "409", "415", "422", "503"],
-        "get_job": ["200", "404", "422", "503"],
-        "patch_job": ["200", "400", "404", "409", "415", "422", "503"],
-        "delete_job": ["204", "404", "409", "422", "503"],
+        "get_job": ["200", "304", "404", "422", "503"],
+        "patch_job": ["200", "400", "404", "409", "412", "415", "422", "503"],
+        "delete_job": ["204", "400", "404", "409", "412", "422", "503"],
     }
     assert sorted(document["components"]["schemas"]) == [
         "AgentCreate",
@@ -331,7 +331,8 @@ def test_the_schema_of_the_api_is_valid_and_its_operation_ids_are_stable(databas
 
 def test_the_schema_of_the_api_tells_what_a_key_and_a_query_may_be(database: Any) -> None:
     paths = application(database, sync=False).openapi()["paths"]
-    [key] = paths["/jobs/{id}"]["get"]["parameters"]
+    key, header = paths["/jobs/{id}"]["get"]["parameters"]
+    assert (header["name"], header["in"]) == ("If-None-Match", "header")
     assert (key["name"], key["in"], key["schema"]["type"], key["schema"]["maximum"]) == (
         "id",
         "path",

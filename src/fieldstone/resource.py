@@ -41,6 +41,8 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
     `filters`, `sort` and `search` name the attributes, also through relationships
     ("project.slug"), by which a request may narrow, order and search the list: none that is not
     named. A filter tells about its attribute, so name a private one with care.
+    With `require_match` a request to change or delete a row must send If-Match, with the ETag of the row
+    that it read.
     Raises SchemaError or PlanError where a schema and the table contradict each other, and
     DesignError for a name that leads nowhere.
     """
@@ -58,6 +60,7 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
     filters: Sequence[str] = ()
     sort: Sequence[str] = ()
     search: Sequence[str] = ()
+    require_match: bool = False
 
     def __post_init__(self) -> None:
         if not self.subject:

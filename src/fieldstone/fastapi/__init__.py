@@ -13,6 +13,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra("fieldstone.fastapi", module="fastapi", extra="fastapi") from error
 
 from fieldstone.fastapi.application import install
+from fieldstone.fastapi.preconditions import ETag, IfMatch, RequiredIfMatch
 from fieldstone.fastapi.problems import ProblemDetails, problem_responses
 from fieldstone.fastapi.routes import routes
 from fieldstone.fastapi.sessions import (
@@ -28,8 +29,11 @@ __all__ = [
     "AsyncReadSession",
     "AsyncWriteSession",
     "CurrentDatabase",
+    "ETag",
+    "IfMatch",
     "ProblemDetails",
     "ReadSession",
+    "RequiredIfMatch",
     "WriteSession",
     "database",
     "install",

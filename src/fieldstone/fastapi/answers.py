@@ -20,9 +20,11 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
 from fieldstone import errors
+from fieldstone.fastapi.preconditions import stale_detail
 from fieldstone.fastapi.problems import (
     INVALID_VALUES,
     KINDS,
+    STALE_MATCH,
     FieldProblem,
     ProblemDetails,
     ProblemResponse,
@@ -68,9 +70,12 @@ async def _answer_fieldstone_error(connection: HTTPConnection, error: Exception)
     if kind.status >= 500:
         method = connection.scope.get("method", "WEBSOCKET")
         _log.error("%s %s: %s", method, connection.url.path, error, exc_info=error)
+    detail = str(error)
+    if isinstance(error, errors.StaleVersion) and "if-match" in connection.headers:
+        kind, detail = STALE_MATCH, stale_detail(connection, error)
     fields = list(_fields_of(error, in_body=connection.scope.get("method") in ("POST", "PUT", "PATCH")))
     headers = None if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
-    return await _send(connection, kind.problem(str(error), fields), headers)
+    return await _send(connection, kind.problem(detail, fields), headers)
 
 
 async def _answer_invalid_request(request: Request, error: RequestValidationError) -> Response:

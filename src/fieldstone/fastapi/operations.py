@@ -12,9 +12,12 @@ from pydantic_core import to_jsonable_python
 from sqlmodel import Session
 
 from fieldstone.fastapi.listing import listing_of, refuse_unknown, selection_of
+from fieldstone.fastapi.preconditions import ETag, Match, OptionalMatch, RequiredMatch, tagged_responses
+from fieldstone.fastapi.problems import problem_responses
+from fieldstone.fastapi.validators import expected_versions, send_row
 from fieldstone.keys import key_names
 from fieldstone.paging.pages import Page
-from fieldstone.reading import get, page
+from fieldstone.reading import page
 from fieldstone.resource import Resource
 from fieldstone.verbs import Verb, verb
 from fieldstone.writing import create, delete, patch
@@ -33,6 +36,7 @@ class Call:
     sent: Any
     request: Request
     response: Response
+    match: Match | None = None
 
 
 @verb
@@ -51,25 +55,30 @@ def _list(session: Session, resource: AnyResource, call: Call) -> Any:
 
 @verb
 def _get(session: Session, resource: AnyResource, call: Call) -> Any:
-    return get(session, resource.model, call.key, resource.read)
+    return send_row(session, resource.model, call.key, resource.read, call.request, call.response)
 
 
 @verb
 def _create(session: Session, resource: AnyResource, call: Call) -> Any:
     key = _key_of(resource, create(session, resource.model, call.sent))
     call.response.headers["Location"] = _location(call.request, key)
-    return get(session, resource.model, key, resource.read)
+    return send_row(session, resource.model, key, resource.read, call.request, call.response)
 
 
 @verb
 def _patch(session: Session, resource: AnyResource, call: Call) -> Any:
-    key = _key_of(resource, patch(session, resource.model, call.key, call.sent))
-    return get(session, resource.model, key, resource.read)
+    versions = _versions(session, resource, call)
+    key = _key_of(resource, patch(session, resource.model, call.key, call.sent, version=versions))
+    return send_row(session, resource.model, key, resource.read, call.request, call.response)
 
 
 @verb
 def _delete(session: Session, resource: AnyResource, call: Call) -> None:
-    delete(session, resource.model, call.key)
+    delete(session, resource.model, call.key, version=_versions(session, resource, call))
+
+
+def _versions(session: Session, resource: AnyResource, call: Call) -> frozenset[str] | None:
+    return expected_versions(session, resource.model, call.key, resource.read, call.request, call.match)
 
 
 def _key_of(resource: AnyResource, row: Any) -> tuple[Any, ...]:
@@ -110,6 +119,21 @@ class Operation:
             return Annotated[listing_of(resource), Query()]
         return {"create": resource.create, "patch": resource.update}.get(self.name)
 
+    def conditions(self, resource: AnyResource) -> dict[str, Any]:
+        """Give the parameters that take the preconditions of a request."""
+        if self.name == "get":
+            return {"_etag": ETag}
+        match = RequiredMatch if resource.require_match else OptionalMatch
+        return {"_match": match} if self.on_row else {}
+
+    def responses(self, resource: AnyResource) -> dict[int | str, dict[str, Any]]:
+        """Describe in OpenAPI what is answered beside the result, and with it."""
+        required = [428] if resource.require_match and self.name in ("patch", "delete") else []
+        problems = problem_responses(*sorted([*self.problems, *required]))
+        if self.name in ("list", "delete"):
+            return problems
+        return tagged_responses(self.status, unchanged=self.name == "get") | problems
+
     def returns(self, resource: AnyResource) -> Any:
         if self.name == "list":
             return Page[resource.read]  # type: ignore[name-defined]  # parametrised at run time
@@ -122,7 +146,7 @@ OPERATIONS: dict[OperationName, Operation] = {
         Operation("list", "GET", _list, (422, 503), of_many=True, on_row=False),
         Operation("create", "POST", _create, (400, 409, 415, 422, 503), status=201, on_row=False),
         Operation("get", "GET", _get, (404, 422, 503)),
-        Operation("patch", "PATCH", _patch, (400, 404, 409, 415, 422, 503)),
-        Operation("delete", "DELETE", _delete, (404, 409, 422, 503), status=204),
+        Operation("patch", "PATCH", _patch, (400, 404, 409, 412, 415, 422, 503)),
+        Operation("delete", "DELETE", _delete, (400, 404, 409, 412, 422, 503), status=204),
     )
 }

@@ -20,7 +20,6 @@ from sqlalchemy import inspect as sa_inspect
 
 from fieldstone.errors import DesignError
 from fieldstone.fastapi.operations import OPERATIONS, AnyResource, Call, Operation, OperationName, Operations
-from fieldstone.fastapi.problems import problem_responses
 from fieldstone.fastapi.sessions import AsyncReadSession, AsyncWriteSession, ReadSession, WriteSession
 
 
@@ -80,7 +79,7 @@ def _add(router: APIRouter, resource: AnyResource, operation: Operation, *, sync
         operation_id=operation_id,
         name=operation_id,
         summary=operation_id.replace("_", " ").capitalize(),
-        responses=problem_responses(*operation.problems),
+        responses=operation.responses(resource),
     )
 
 
@@ -91,7 +90,8 @@ def _endpoint(
 
     def call_of(values: dict[str, Any]) -> Call:
         key = tuple(values[parameter.name] for parameter in keys)
-        return Call(key, values.get("_sent"), values["_request"], values["_response"])
+        sent, match = values.get("_sent"), values.get("_match")
+        return Call(key, sent, values["_request"], values["_response"], match)
 
     def endpoint(**values: Any) -> Any:
         return body(values["_session"], resource, call_of(values))
@@ -112,6 +112,7 @@ def _other_parameters(resource: AnyResource, operation: Operation, *, sync: bool
     """Name them with an underscore, which no field of a model, and so no part of a key, begins with."""
     sessions = (ReadSession, WriteSession) if sync else (AsyncReadSession, AsyncWriteSession)
     found = {"_session": sessions[operation.writes], "_request": Request, "_response": Response}
+    found |= operation.conditions(resource)
     sent = operation.sent(resource)
     return [_parameter(name, kind) for name, kind in (found | ({"_sent": sent} if sent else {})).items()]
 

@@ -1,8 +1,9 @@
 """From values to rows: the verbs that write, each of which flushes and none of which commits.
 
-`single` writes one row with what is nested in it (`nesting`, `children`) and what it is based on (`versions`),
-`upserting` and `bulk` write rows without instances (`rows`, `uniques`, `conflicts`, `returned`, `synchronising`),
-`linking` writes what belongs together (`links`), `claiming` locks, and `cycles` keeps trees trees.
+`single` writes one row with what is nested in it (`nesting`, `children`) and what it is based on
+(`versions`), `upserting` and `bulk` write rows without instances (`rows`, `uniques`, `conflicts`,
+`returned`, `synchronising`), `linking` writes what belongs together (`links`), `claiming` locks, and
+`cycles` keeps trees trees.
 """
 
 from fieldstone.writing.bulk import create_many, delete_where, patch_where

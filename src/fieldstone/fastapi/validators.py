@@ -1,0 +1,61 @@
+"""Rows with their validators: what is sent with an ETag, and what a change must be based on.
+
+Where a model keeps no version there is no counter that an UPDATE could compare, so the row is locked
+and read before it is changed. If-Match is never ignored: who sends it relies on it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import HTTPException, Request, Response
+from pydantic import BaseModel
+from sqlmodel import Session, SQLModel
+
+from fieldstone.errors import StaleVersion
+from fieldstone.fastapi.preconditions import Match, Tagging, match_of, tag_of
+from fieldstone.keys import version_name
+from fieldstone.reading import get_versioned
+from fieldstone.writing import get_for_update
+
+
+def send_row(
+    session: Session,
+    model: type[SQLModel],
+    key: Any,
+    schema: type[BaseModel],
+    request: Request,
+    response: Response,
+) -> Any:
+    """Read a row as it is sent, with its ETag; a 304 where the client has it already."""
+    shown, version = get_versioned(session, model, key, schema)
+    return Tagging(request, response)(shown, version=version)
+
+
+def expected_versions(
+    session: Session,
+    model: type[SQLModel],
+    key: Any,
+    schema: type[BaseModel],
+    request: Request,
+    match: Match | None,
+) -> frozenset[str] | None:
+    """Give the versions that a change of the row may be based on; None where any will do.
+
+    Raises StaleVersion for a model without versions, and HTTPException (412) for what If-None-Match names.
+    """
+    unless = match_of(request, "If-None-Match")
+    if unless is not None and unless.names(_tag(session, model, key, schema)):
+        raise HTTPException(412, "If-None-Match names what is stored. To change that, send If-Match instead.")
+    if match is None or match.anything:
+        return None
+    if version_name(model) is not None:
+        return match.versions
+    get_for_update(session, model, key)
+    if _tag(session, model, key, schema) not in match.strong:
+        raise StaleVersion(model.__name__, key=key)
+    return None
+
+
+def _tag(session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]) -> str:
+    return tag_of(*get_versioned(session, model, key, schema))
