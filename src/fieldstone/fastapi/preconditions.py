@@ -138,7 +138,7 @@ async def _required(match: Annotated[Match | None, Depends(_optional)]) -> Match
             {
                 "type": "urn:problem-type:fieldstone:version-required",
                 "title": "The change does not say what it is based on",
-"""The versions that If-Match names, as `version=` of `patch` and `delete` takes them; None without it."""
+                "detail": "Without If-Match the change may undo what someone else changed meanwhile. Read "
                 "the row, and send its ETag in If-Match.",
             },
         )
