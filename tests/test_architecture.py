@@ -201,7 +201,12 @@ ROWS = (
         MODELS,
         NO_ENGINE,
     ),
-    Row("resource", "errors keys reading.plans paging.pages filters schemas", MODELS, NO_IO),
+    Row(
+        "resource",
+        "errors keys reading.plans paging.cursors paging.ordering paging.pages filters schemas",
+        MODELS,
+        NO_IO,
+    ),
     # The edges, each with its own framework.
     Row(
         "fastapi",

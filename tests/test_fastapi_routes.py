@@ -105,6 +105,12 @@ async def test_a_list_is_a_page(client: httpx.AsyncClient) -> None:
         "has_more": True,
         "total": None,
         "total_capped": False,
+        "links": {
+            "first": "/teams?size=1",
+            "prev": "/teams?size=1&offset=0",
+            "next": "/teams?size=1&offset=2",
+            "last": None,
+        },
     }
     assert (await client.get("/teams?total=true")).json()["total"] == 3
 
@@ -318,15 +324,21 @@ def test_the_schema_of_the_api_is_valid_and_its_operation_ids_are_stable(databas
         "JobCreate",
         "JobRead",
         "JobUpdate",
-        "Page_AgentRead_",
-        "Page_DutyRead_",
-        "Page_JobRead_",
-        "Page_TeamRead_",
+        "LinkedPage_AgentRead_",
+        "LinkedPage_DutyRead_",
+        "LinkedPage_JobRead_",
+        "LinkedPage_TeamRead_",
+        "PageLinks",
         "ProblemDetails",
         "TeamCreate",
         "TeamRead",
         "TeamUpdate",
     ]
+
+
+def test_the_schema_of_the_api_says_where_a_new_row_is_told(database: Any) -> None:
+    created = application(database, sync=False).openapi()["paths"]["/jobs"]["post"]["responses"]["201"]
+    assert set(created["headers"]) == {"Location", "ETag"}
 
 
 def test_the_schema_of_the_api_tells_what_a_key_and_a_query_may_be(database: Any) -> None:

@@ -11,21 +11,20 @@ from fastapi import Query, Request, Response
 from pydantic_core import to_jsonable_python
 from sqlmodel import Session
 
-from fieldstone.fastapi.listing import listing_of, refuse_unknown, selection_of
+from fieldstone.fastapi.addresses import LOCATION, path_of
+from fieldstone.fastapi.listing import listing_of, refuse_unknown
+from fieldstone.fastapi.pages import LINK, pages_of, read_page
 from fieldstone.fastapi.preconditions import ETag, Match, OptionalMatch, RequiredMatch, tagged_responses
 from fieldstone.fastapi.problems import problem_responses
 from fieldstone.fastapi.validators import expected_versions, send_row
+from fieldstone.fastapi.views import AnyResource, exactly_one_of, schema_of, view_query
 from fieldstone.keys import key_names
-from fieldstone.paging.pages import Page
-from fieldstone.reading import page
-from fieldstone.resource import Resource
 from fieldstone.verbs import Verb, verb
 from fieldstone.writing import create, delete, patch
 
 OperationName = Literal["list", "get", "create", "patch", "delete"]
 # The tuple is there for mypy, which reads ("patch",) as tuple[str] where only a Collection is wanted.
 Operations = Collection[OperationName] | tuple[OperationName, ...]
-AnyResource = Resource[Any, Any, Any, Any]
 
 
 @dataclass(frozen=True)
@@ -43,19 +42,15 @@ class Call:
 def _list(session: Session, resource: AnyResource, call: Call) -> Any:
     query = call.sent
     refuse_unknown(resource, query, call.request, OPERATIONS["list"].id_for(resource))
-    return page(
-        session,
-        resource.select(selection_of(resource, query)),
-        resource.read,
-        size=query.size,
-        offset=query.offset,
-        total=query.total,
-    )
+    return read_page(session, resource, query, call.request, call.response)
 
 
 @verb
 def _get(session: Session, resource: AnyResource, call: Call) -> Any:
-    return send_row(session, resource.model, call.key, resource.read, call.request, call.response)
+    if call.sent is not None:
+        refuse_unknown(resource, call.sent, call.request, OPERATIONS["get"].id_for(resource))
+    schema = schema_of(resource, call.sent)
+    return send_row(session, resource.model, call.key, schema, call.request, call.response)
 
 
 @verb
@@ -86,11 +81,8 @@ def _key_of(resource: AnyResource, row: Any) -> tuple[Any, ...]:
 
 
 def _location(request: Request, key: tuple[Any, ...]) -> str:
-    """Point to the new row, relative to the host: a proxy may serve it under another name."""
-    root, path = request.scope.get("root_path", "").rstrip("/"), request.scope["path"].rstrip("/")
-    if not path.startswith(f"{root}/"):  # a proxy that strips the root from the path
-        path = root + path
-    return "/".join((quote(path), *(quote(str(to_jsonable_python(part)), safe="") for part in key)))
+    """Point to the new row, relative to the host."""
+    return "/".join((path_of(request), *(quote(str(to_jsonable_python(part)), safe="") for part in key)))
 
 
 @dataclass(frozen=True)
@@ -117,6 +109,9 @@ class Operation:
         """Give the type of the body or query, or None where there is none."""
         if self.name == "list":
             return Annotated[listing_of(resource), Query()]
+        if self.name == "get":
+            query = view_query(resource)
+            return query and Annotated[query, Query()]
         return {"create": resource.create, "patch": resource.update}.get(self.name)
 
     def conditions(self, resource: AnyResource) -> dict[str, Any]:
@@ -130,13 +125,20 @@ class Operation:
         """Describe in OpenAPI what is answered beside the result, and with it."""
         required = [428] if resource.require_match and self.name in ("patch", "delete") else []
         problems = problem_responses(*sorted([*self.problems, *required]))
-        if self.name in ("list", "delete"):
+        if self.name == "list":
+            return {self.status: {"headers": LINK}} | problems
+        if self.name == "delete":
             return problems
-        return tagged_responses(self.status, unchanged=self.name == "get") | problems
+        answered = tagged_responses(self.status, unchanged=self.name == "get") | problems
+        if self.name == "create":
+            answered[self.status] = {"headers": LOCATION | answered[self.status]["headers"]}
+        return answered
 
     def returns(self, resource: AnyResource) -> Any:
         if self.name == "list":
-            return Page[resource.read]  # type: ignore[name-defined]  # parametrised at run time
+            return exactly_one_of(pages_of(resource))
+        if self.name == "get":
+            return exactly_one_of(resource.all_views.values())
         return None if self.name == "delete" else resource.read
 
 

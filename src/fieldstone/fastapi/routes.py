@@ -19,8 +19,9 @@ from sqlalchemy import BigInteger, Integer, SmallInteger
 from sqlalchemy import inspect as sa_inspect
 
 from fieldstone.errors import DesignError
-from fieldstone.fastapi.operations import OPERATIONS, AnyResource, Call, Operation, OperationName, Operations
+from fieldstone.fastapi.operations import OPERATIONS, Call, Operation, OperationName, Operations
 from fieldstone.fastapi.sessions import AsyncReadSession, AsyncWriteSession, ReadSession, WriteSession
+from fieldstone.fastapi.views import AnyResource
 
 
 def routes(
