@@ -11,12 +11,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import Result, Select, func, literal_column, select
-from sqlalchemy.orm import Session as SQLAlchemySession
+from sqlalchemy import Select, func, literal_column, select
 from sqlmodel import Session, SQLModel
 
 from fieldstone.errors import MultipleFound, NotFound
-from fieldstone.keys import key_attributes, key_values, selected, selected_model, version_name
+from fieldstone.keys import key_attributes, key_names, key_values, selected, selected_model, version_name
 from fieldstone.paging.cursors import Cursors, standard
 from fieldstone.paging.keyset import walk
 from fieldstone.paging.pages import KeysetPage, Page, bounded, cap_of, keyset_page_of, page_of, slice_of
@@ -29,8 +28,9 @@ from fieldstone.reading.assembly import (
     key_statement,
     root_statement,
 )
-from fieldstone.reading.objects import object_of
+from fieldstone.reading.objects import construct, object_of
 from fieldstone.reading.plans import ReadPlan, plan
+from fieldstone.reading.unreadable import Stored, rows_of
 from fieldstone.verbs import verb
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
@@ -110,7 +110,7 @@ def page(
     bounded(size, offset, total)
     made = plan(_model_of(statement), schema)
     read, layout = root_statement(made, slice_of(statement, size, offset))
-    rows = list(_rows(session, read))
+    rows = rows_of(session, read)
     items = assemble(session, made, schema, layout, rows[:size])
     cap = cap_of(total)
     counted = _count(session, statement, cap) if total else None
@@ -142,7 +142,7 @@ def seek(
     entity = selected(statement, "A read", alone=True)
     step = walk(statement, entity, size=size, cursor=cursor, cursors=cursors or standard())
     read, layout = root_statement(made, step.statement, beside=step.columns)
-    rows = list(_rows(session, read))
+    rows = rows_of(session, read)
     previous, following = step.edges(rows, layout.end)
     items = assemble(session, made, schema, layout, step.shown(rows))
     return keyset_page_of(schema, items, size=size, previous=previous, following=following)
@@ -169,7 +169,7 @@ def _get(
     made = plan(model, schema)
     statement, layout, names = key_statement(made, beside)
     parameters = dict(zip(names, key_values(model, key), strict=True))
-    rows = list(_rows(session, statement, parameters))
+    rows = rows_of(session, statement, parameters)
     if not rows:
         raise NotFound(model.__name__, key=key)
     return assemble(session, made, schema, layout, rows)[0], tuple(rows[0][layout.end :])
@@ -209,7 +209,7 @@ def _run(
     parameters: dict[str, Any] | None = None,
 ) -> list[SchemaT]:
     """Run the plan: the statement, then one more for each collection, then make the objects."""
-    return assemble(session, made, schema, layout, _rows(session, statement, parameters))
+    return assemble(session, made, schema, layout, rows_of(session, statement, parameters))
 
 
 def assemble(
@@ -226,22 +226,21 @@ def _follow(session: Session, parents: Parents) -> None:
     while parents:
         deeper: Parents = {}
         for related, waiting in parents.items():
-            for statement, layout in child_statements(related, waiting.parents):
-                for row in _rows(session, statement):
+            for statement, layout in child_statements(related, filter(_can_be_sought, waiting.parents)):
+                for row in rows_of(session, statement):
                     key = tuple(row[: layout.start])
                     attach(related, waiting, key, layout.read(row, deeper))
         parents = deeper
 
 
-def _rows(
-    session: Session, statement: Statement, parameters: dict[str, Any] | None = None
-) -> Result[*tuple[Any, ...]]:
-    return SQLAlchemySession.execute(session, statement, parameters)  # exec() gives one column only
+def _can_be_sought(key: tuple[Any, ...]) -> bool:
+    """Tell a key from what its column cannot read: that cannot be sent back either."""
+    return not any(isinstance(value, Stored) for value in key)
 
 
 def _objects(schema: type[SchemaT], made: ReadPlan, rows: Iterable[Values]) -> list[SchemaT]:
-    as_stored = partial(_as_stored, schema, made)
-    return [object_of(schema, values, subject=made.model.__name__, as_stored=as_stored) for values in rows]
+    subject, keys, as_stored = made.model.__name__, key_names(made.model), partial(_as_stored, schema, made)
+    return [object_of(schema, values, subject=subject, keys=keys, as_stored=as_stored) for values in rows]
 
 
 def _as_stored(schema: type[Any], made: ReadPlan, values: Values) -> Any:
@@ -253,4 +252,4 @@ def _as_stored(schema: type[Any], made: ReadPlan, values: Values) -> Any:
             nested[related.name] = [_as_stored(related.plan.schema, related.plan, one) for one in stored]
         elif stored is not None:
             nested[related.name] = _as_stored(related.plan.schema, related.plan, stored)
-    return schema.model_construct(**nested)
+    return construct(schema, nested)

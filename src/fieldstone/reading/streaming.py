@@ -28,6 +28,7 @@ from fieldstone.keys import selected_model
 from fieldstone.reading.assembly import Statement, root_statement
 from fieldstone.reading.fetching import assemble
 from fieldstone.reading.plans import ReadPlan, plan
+from fieldstone.reading.unreadable import readable, report
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 
@@ -90,10 +91,10 @@ def _batches(
     session: Any, statement: Statement, made: ReadPlan, layout: Any, size: int
 ) -> Generator[list[Any], None, None]:
     options = {"yield_per": size}
-    result = SQLAlchemySession.execute(session, statement, execution_options=options)
+    result = SQLAlchemySession.execute(session, readable(session, statement), execution_options=options)
     with _open_within(session.connection(), result):
         while rows := _next_rows(result, size):
-            yield assemble(session, made, made.schema, layout, rows)
+            yield assemble(session, made, made.schema, layout, report(statement, rows))
 
 
 def _next_rows(result: AnyResult, size: int) -> Any:
