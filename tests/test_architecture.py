@@ -120,13 +120,14 @@ ROWS = (
     Row("database", "database.database database.settings database.urls"),
     # From a schema to rows, and back.
     Row("keys", "errors cache", MODELS, NO_IO),
+    Row("visibility", "models", MODELS, NO_IO),
     Row("branches", "cache keys", MODELS, NO_IO),
     Row("writing.cycles", "errors cache keys models branches", MODELS, NO_COMMIT),
     Row("reading.twins", "cache", MODELS, NO_IO),
     Row("reading.plans", "errors cache keys schemas", MODELS, NO_IO),
     Row("reading.unreadable", "errors keys violations.failures", MODELS, NO_COMMIT),
     Row("reading.objects", "reading.twins reading.unreadable", MODELS, NO_IO),
-    Row("reading.assembly", "errors cache keys reading.plans", MODELS, NO_IO),
+    Row("reading.assembly", "errors cache keys reading.plans visibility", MODELS, NO_IO),
     Row("paging.cursors", "errors cache", "pydantic pydantic_settings", NO_IO),
     Row("paging.joins", "errors", MODELS, NO_IO),
     Row("paging.ordering", "errors keys paging.joins", MODELS, NO_IO),
@@ -135,47 +136,56 @@ ROWS = (
     Row("paging.navigation", "paging.pages"),
     Row(
         "reading.fetching",
-        "errors verbs keys reading.objects reading.plans reading.assembly reading.unreadable paging.cursors "
-        "paging.keyset paging.pages",
+        "errors verbs keys reading.objects reading.plans reading.assembly reading.unreadable "
+        "paging.cursors paging.keyset paging.pages visibility",
         MODELS,
         NO_COMMIT,
     ),
-    Row("writing.uniques", "errors keys", MODELS, NO_IO),
+    Row("writing.uniques", "errors keys models.constraints", MODELS, NO_IO),
     Row("writing.nesting", "errors keys models.validation schemas writing.uniques", MODELS, NO_IO),
     Row("writing.children", "errors keys branches writing.nesting writing.uniques", MODELS, NO_COMMIT),
     Row("writing.versions", "errors keys", MODELS, NO_IO),
+    Row("writing.rows", "errors cache keys models.validation schemas schemas.values", MODELS, NO_IO),
+    Row("writing.synchronising", "reading.assembly branches keys", MODELS, NO_COMMIT),
     Row(
-        "writing.single",
-        "errors verbs keys writing.cycles schemas writing.nesting writing.children writing.versions "
-        "violations",
+        "writing.marking",
+        "errors cache keys branches models.fields visibility writing.rows writing.synchronising",
         MODELS,
         NO_COMMIT,
     ),
-    Row("writing.rows", "errors cache keys models.validation schemas schemas.values", MODELS, NO_IO),
-    Row("writing.conflicts", "errors keys models writing.rows writing.uniques", MODELS, NO_IO),
+    Row(
+        "writing.single",
+        "errors verbs keys writing.cycles schemas writing.nesting writing.children "
+        "writing.versions violations visibility writing.marking",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row("writing.conflicts", "errors keys models writing.rows writing.uniques visibility", MODELS, NO_IO),
     Row("writing.returned", "errors reading.objects reading.plans", MODELS, NO_IO),
-    Row("writing.synchronising", "reading.assembly branches keys", MODELS, NO_COMMIT),
     Row(
         "writing.upserting",
         "errors verbs keys writing.cycles reading.fetching writing.conflicts writing.returned "
-        "writing.rows writing.synchronising writing.uniques violations violations.failures",
+        "writing.rows writing.synchronising writing.uniques violations violations.failures "
+        "branches reading.assembly",
         MODELS,
         NO_COMMIT,
     ),
     Row(
         "writing.bulk",
         "errors verbs keys branches writing.cycles writing.returned writing.rows "
-        "writing.synchronising violations",
+        "writing.synchronising violations visibility models.fields writing.marking",
         MODELS,
         NO_COMMIT,
     ),
-    Row("writing.links", "errors cache keys branches schemas", MODELS, NO_IO),
-    Row("writing.linking", "errors verbs keys writing.links violations", MODELS, NO_COMMIT),
+    Row("writing.links", "errors cache keys branches schemas visibility", MODELS, NO_IO),
+    Row(
+        "writing.linking", "errors verbs keys writing.links violations branches visibility", MODELS, NO_COMMIT
+    ),
     Row("aftercommit", "verbs", "sqlalchemy sqlmodel", f"{NO_ENGINE} commit"),
     Row("reading.aggregates", "errors verbs reading.objects reading.unreadable", MODELS, NO_COMMIT),
     Row(
         "reading.streaming",
-        "errors keys reading.plans reading.assembly reading.unreadable reading.fetching",
+        "errors keys reading.plans reading.assembly reading.unreadable reading.fetching visibility",
         MODELS,
         NO_COMMIT,
     ),
@@ -201,7 +211,7 @@ ROWS = (
     Row("writing", "writing.bulk writing.claiming writing.linking writing.single writing.upserting"),
     Row(
         "history",
-        "errors cache verbs models models.fields keys writing.uniques paging.pages reading",
+        "errors cache verbs models models.fields keys writing.uniques paging.pages reading visibility",
         MODELS,
         NO_ENGINE,
     ),
@@ -214,7 +224,7 @@ ROWS = (
     # The edges, each with its own framework.
     Row(
         "fastapi",
-        "errors verbs violations database keys paging.cursors paging.pages paging.navigation "
+        "errors cache verbs violations database keys paging.cursors paging.pages paging.navigation "
         "filters reading writing resource",
         f"{MODELS} fastapi starlette anyio",
     ),
