@@ -137,7 +137,7 @@ async def test_a_key_that_no_row_has_is_refused(
 LISTS = ["/api/projects", "/api/tasks", "/api/workers"]
 SIZES = ["0", "-1", "101", "2147483648", DIGITS, "x", "", "1.5", "NaN", "1e1", "%00", "%ff", "null", "[]"]
 OFFSETS = ["-1", "-9223372036854775809", "10000001", DIGITS, "x", "", "1.5", "NaN", "Infinity", "%00"]
-UNKNOWN = ["nope", "Size", "limit", "sort", "size[]", "__class__", "%00", "%ff", "%ED%A0%80", "q", "*"]
+UNKNOWN = ["nope", "Size", "limit", "size[]", "__class__", "%00", "%ff", "%ED%A0%80", "status__", "__in", "*"]
 BOARD = ["/api/board"]
 PARAMETERS: list[tuple[list[str], str, list[str]]] = [
     (LISTS, "size", SIZES),
@@ -145,8 +145,9 @@ PARAMETERS: list[tuple[list[str], str, list[str]]] = [
     (LISTS, "total", ["maybe", "", "2", "%00", "[]"]),
     (BOARD, "offset", [*OFFSETS, "100001"]),
     (BOARD, "status", ["x", "", "Pending", "%00", "%ff", "[]"]),
-    (BOARD, "project", ["%00", "%ff", "%ED%A0%80", "a b", "'", "%25", "x" * 41, "x" * 10_000]),
-    (BOARD, "worker", ["%00", "%ff", "no-at", "@%00", "@a%0A", "@" + "x" * 40]),
+    (BOARD, "priority", ["x", "", "urgent", "%00", "[]"]),
+    (BOARD, "project.slug", ["%00", "%ff", "%ED%A0%80", "a b", "'", "%25", "x" * 41, "x" * 10_000]),
+    (BOARD, "assignments.worker_id", ["%00", "%ff", "no-at", "@%00", "@a%0A", "@" + "x" * 40]),
 ]
 
 

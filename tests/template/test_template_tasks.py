@@ -38,11 +38,11 @@ async def test_a_subtask_shows_the_way_up(visitor: Visitor, planted: Database) -
     assert [link.text for link in path] == ["Board", "Online shop", "Bring the checkout down to one page"]
 
 
-async def test_a_task_page_takes_four_statements(visitor: Visitor, planted: Database) -> None:
+async def test_a_task_page_takes_five_statements(visitor: Visitor, planted: Database) -> None:
     with count_statements(planted) as statements:
         await visitor.open("/tasks/1")
-    # The task with its project and parents, its subtasks, its assignments; the workers to choose from.
-    assert len(statements) == 4, statements
+    # The task with its project and parents, its assignments, what is below it, its history; the workers.
+    assert len(statements) == 5, statements
 
 
 async def test_a_new_task_is_stored_and_shown(visitor: Visitor, planted: Database) -> None:
@@ -85,6 +85,7 @@ async def test_a_refused_form_keeps_what_was_typed_and_says_what_is_wrong(
         "priority": "high",
         "due_date": "soon",
         "progress_percent": "140",
+        "contact": "",
     }
     assert again.page.one(role="alert").text.startswith("This could not be saved yet.")
     with planted.transaction(read_only=True) as session:
