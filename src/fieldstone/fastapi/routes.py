@@ -72,9 +72,11 @@ def _chosen(resource: AnyResource, only: Operations | None, exclude: Operations)
 def _add(router: APIRouter, resource: AnyResource, operation: Operation, *, sync: bool) -> None:
     keys = _key_parameters(resource) if operation.on_row else []
     operation_id = operation.id_for(resource)
+    path = "".join(f"/{{{key.name}}}" for key in keys)
+    endpoint = _endpoint(resource, operation, keys, sync=sync)
     router.add_api_route(
-        "".join(f"/{{{key.name}}}" for key in keys),
-        _endpoint(resource, operation, keys, sync=sync),
+        path,
+        endpoint,
         methods=[operation.method],
         status_code=operation.status,
         operation_id=operation_id,
@@ -82,6 +84,10 @@ def _add(router: APIRouter, resource: AnyResource, operation: Operation, *, sync
         summary=operation_id.replace("_", " ").capitalize(),
         responses=operation.responses(resource),
     )
+    if operation.method == "GET":  # a server sends the head alone of what this answers
+        router.add_api_route(
+            path, endpoint, methods=["HEAD"], operation_id=operation_id, include_in_schema=False
+        )
 
 
 def _endpoint(
