@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlmodel import Session, col, select
 
 from fieldstone import (
@@ -62,7 +62,8 @@ async def test_a_change_of_the_stored_version_is_made(ready: Face) -> None:
 @pytest.mark.parametrize("verb", [patch, delete])
 async def test_a_change_of_another_version_is_refused(ready: Face, verb: Any) -> None:
     data = ({"title": "Third"},) if verb is patch else ()
-    for version in (1, 3, "1", "", "02", (1, 3), [], frozenset({"22"}), 2**70, 10**5000):
+    others: list[Any] = [1, 3, "1", "", "02", (1, 3), [], frozenset({"22"}), 2**70, 10**5000]
+    for version in others:
         async with ready.transaction() as session:
             with pytest.raises(StaleVersion) as refusal:
                 await ready(verb, session, Sheet, 1, *data, version=version)
@@ -172,6 +173,10 @@ async def test_a_change_of_many_rows_makes_older_versions_stale(ready: Face) -> 
     async with ready.transaction() as session:
         with pytest.raises(StaleVersion, match="its version is 3 now"):
             await ready(patch, session, Sheet, 1, {"title": "Third"}, version=2)
+        counting = update(Sheet).values(title="Bare", version=col(Sheet.version) + 1)
+        await ready.exec(session, counting)
+        with pytest.raises(StaleVersion, match="its version is 4 now"):
+            await ready(patch, session, Sheet, 1, {"title": "Third"}, version=3)
 
 
 def _set_version(session: Session, version: int) -> None:
