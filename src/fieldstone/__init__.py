@@ -47,6 +47,7 @@ from fieldstone.models import (
     Json,
     Model,
     Relationship,
+    SoftDeleted,
     StoredAs,
     Timestamps,
     UtcDatetime,
@@ -66,7 +67,8 @@ from fieldstone.reading.streaming import stream
 from fieldstone.reading.trees import ancestors, subtree
 from fieldstone.resource import Resource
 from fieldstone.verbs import verb
-from fieldstone.writing import create, delete, patch
+from fieldstone.visibility import including_deleted
+from fieldstone.writing import create, delete, patch, restore
 from fieldstone.writing.bulk import create_many, delete_where, patch_where
 from fieldstone.writing.claiming import claim, claim_many, get_for_update
 from fieldstone.writing.linking import link, replace_links, unlink
@@ -111,6 +113,7 @@ __all__ = [
     "SchemaError",
     "Selection",
     "Settings",
+    "SoftDeleted",
     "Sort",
     "StaleVersion",
     "StoredAs",
@@ -145,6 +148,7 @@ __all__ = [
     "get_for_update",
     "history_of",
     "history_table",
+    "including_deleted",
     "link",
     "link_header",
     "loading",
@@ -157,6 +161,7 @@ __all__ = [
     "patch_where",
     "plan",
     "replace_links",
+    "restore",
     "seek",
     "stream",
     "subtree",

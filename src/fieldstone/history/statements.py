@@ -22,6 +22,7 @@ from fieldstone.history.audits import Audit, audit_of, audited_model, is_audited
 from fieldstone.history.journal import Journal, changed, created
 from fieldstone.history.stored import Found, Key, Row, among, gather, is_reaching, settle
 from fieldstone.keys import mapper_of
+from fieldstone.visibility import including_deleted, is_seeing_deleted
 from fieldstone.writing.uniques import UniqueKey, unique_key
 
 _PATIENCE = 10
@@ -122,6 +123,8 @@ def _read(
     if state.bind_mapper is not None:
         asked = asked.select_from(state.bind_mapper.class_)
         asked = asked.options(*getattr(state.statement, "_with_options", ()))
+    if is_seeing_deleted(state.execution_options):
+        asked = including_deleted(asked)
     result = state.session.execute(asked, dict(parameters or {}))
     rows = [dict(zip(columns, row, strict=True)) for row in result]
     return {tuple(row[column] for column in table.primary_key.columns): row for row in rows}

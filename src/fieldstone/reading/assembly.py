@@ -18,6 +18,7 @@ from sqlalchemy.orm import aliased
 from fieldstone.cache import cached
 from fieldstone.keys import key_attributes, key_names, selected
 from fieldstone.reading.plans import ReadPlan, Related
+from fieldstone.visibility import SHOWN, is_hiding
 
 Key = tuple[Any, ...]
 Statement = Select[*tuple[Any, ...]]
@@ -50,7 +51,7 @@ class Layout:
         self.end = start + len(plan.selected)
         self.joined: list[tuple[Related, Layout]] = []
         for related in plan.joins:
-            layout = Layout(related.plan, aliased(related.relationship.mapper.class_), self.end)
+            layout = Layout(related.plan, _alias(related, self.end), self.end)
             self.joined.append((related, layout))
             self.end = layout.end
         self._places = {name: start + place for place, name in enumerate(plan.selected)}
@@ -97,9 +98,7 @@ def root_statement(plan: ReadPlan, statement: Any, beside: Sequence[Any] = ()) -
 
 
 @cached
-def key_statement(
-    plan: ReadPlan, beside: tuple[str, ...] = ()
-) -> tuple[Statement, Layout, tuple[str, ...]]:
+def key_statement(plan: ReadPlan, beside: tuple[str, ...] = ()) -> tuple[Statement, Layout, tuple[str, ...]]:
     """Build the statement that reads one row, with the names of the parameters that take its key."""
     names = tuple(f"key_{name}" for name in key_names(plan.model))
     matches = [attr == bindparam(name) for attr, name in zip(key_attributes(plan.model), names, strict=True)]
@@ -142,12 +141,18 @@ def _child_statement(related: Related) -> tuple[Statement, list[Any], Layout]:
     return layout.join(statement).order_by(*_order(related)), owner, layout
 
 
+def _alias(related: Related, start: int) -> Any:
+    """Make an alias for a join. What a row needs is shown also where it is deleted: else it is no object."""
+    model = related.relationship.mapper.class_
+    return aliased(model, name=f"{SHOWN}{start}" if related.needed and is_hiding(model) else None)
+
+
 def _owner(related: Related) -> tuple[list[Any], Statement]:
     """Give the columns that hold the parent's key, and the statement they stand in with the child."""
     relationship = related.relationship
     target = relationship.mapper.class_
     if not related.direct:
-        parent = aliased(relationship.parent.class_)
+        parent = aliased(relationship.parent.class_, name=f"{SHOWN}parent")  # it has been read already
         path = getattr(parent, relationship.key).of_type(target)
         return list(key_attributes(parent)), select(target).select_from(parent).join(path)
     if relationship.secondary is None:

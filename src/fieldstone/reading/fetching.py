@@ -32,6 +32,7 @@ from fieldstone.reading.objects import construct, object_of
 from fieldstone.reading.plans import ReadPlan, plan
 from fieldstone.reading.unreadable import Stored, rows_of
 from fieldstone.verbs import verb
+from fieldstone.visibility import NORMAL, Sight, sight_of
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 ModelT = TypeVar("ModelT")
@@ -111,7 +112,7 @@ def page(
     made = plan(_model_of(statement), schema)
     read, layout = root_statement(made, slice_of(statement, size, offset))
     rows = rows_of(session, read)
-    items = assemble(session, made, schema, layout, rows[:size])
+    items = assemble(session, made, schema, layout, rows[:size], sight_of(read))
     cap = cap_of(total)
     counted = _count(session, statement, cap) if total else None
     return page_of(
@@ -144,7 +145,7 @@ def seek(
     read, layout = root_statement(made, step.statement, beside=step.columns)
     rows = rows_of(session, read)
     previous, following = step.edges(rows, layout.end)
-    items = assemble(session, made, schema, layout, step.shown(rows))
+    items = assemble(session, made, schema, layout, step.shown(rows), sight_of(read))
     return keyset_page_of(schema, items, size=size, previous=previous, following=following)
 
 
@@ -160,7 +161,7 @@ def exists(session: Session, statement: Statement) -> bool:
     probe: Statement = statement.with_only_columns(literal_column("1"), maintain_column_froms=True).order_by(
         None
     )
-    return bool(session.scalar(select(probe.exists())))
+    return bool(session.scalar(select(probe.exists()), execution_options=sight_of(statement)))
 
 
 def _get(
@@ -181,7 +182,8 @@ def _count(session: Session, statement: Statement, cap: int | None = None) -> in
     ).order_by(None)
     if cap is not None:
         keys = select(keys.subquery()).limit(cap + 1)
-    return session.scalar(select(func.count()).select_from(keys.subquery())) or 0
+    counted = select(func.count()).select_from(keys.subquery())
+    return session.scalar(counted, execution_options=sight_of(statement)) or 0
 
 
 def _at_most_one(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT | None:
@@ -209,25 +211,31 @@ def _run(
     parameters: dict[str, Any] | None = None,
 ) -> list[SchemaT]:
     """Run the plan: the statement, then one more for each collection, then make the objects."""
-    return assemble(session, made, schema, layout, rows_of(session, statement, parameters))
+    rows = rows_of(session, statement, parameters)
+    return assemble(session, made, schema, layout, rows, sight_of(statement))
 
 
 def assemble(
-    session: Session, made: ReadPlan, schema: type[SchemaT], layout: Layout, rows: Iterable[Any]
+    session: Session,
+    made: ReadPlan,
+    schema: type[SchemaT],
+    layout: Layout,
+    rows: Iterable[Any],
+    sight: Sight = NORMAL,
 ) -> list[SchemaT]:
-    """Make objects of the rows, once the collections that wait for them are read."""
+    """Make objects of the rows, once the collections that wait for them are read, as the rows were."""
     parents: Parents = {}
     values = [layout.read(row, parents) for row in rows]
-    _follow(session, parents)
+    _follow(session, parents, sight)
     return _objects(schema, made, values)
 
 
-def _follow(session: Session, parents: Parents) -> None:
+def _follow(session: Session, parents: Parents, sight: Sight) -> None:
     while parents:
         deeper: Parents = {}
         for related, waiting in parents.items():
             for statement, layout in child_statements(related, filter(_can_be_sought, waiting.parents)):
-                for row in rows_of(session, statement):
+                for row in rows_of(session, statement.execution_options(**sight) if sight else statement):
                     key = tuple(row[: layout.start])
                     attach(related, waiting, key, layout.read(row, deeper))
         parents = deeper

@@ -29,6 +29,7 @@ from fieldstone.reading.assembly import Statement, root_statement
 from fieldstone.reading.fetching import assemble
 from fieldstone.reading.plans import ReadPlan, plan
 from fieldstone.reading.unreadable import readable, report
+from fieldstone.visibility import sight_of
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 
@@ -90,11 +91,12 @@ async def _streamed_async(
 def _batches(
     session: Any, statement: Statement, made: ReadPlan, layout: Any, size: int
 ) -> Generator[list[Any], None, None]:
-    options = {"yield_per": size}
+    sight = sight_of(statement)
+    options = {"yield_per": size, **sight}
     result = SQLAlchemySession.execute(session, readable(session, statement), execution_options=options)
     with _open_within(session.connection(), result):
         while rows := _next_rows(result, size):
-            yield assemble(session, made, made.schema, layout, report(statement, rows))
+            yield assemble(session, made, made.schema, layout, report(statement, rows), sight)
 
 
 def _next_rows(result: AnyResult, size: int) -> Any:

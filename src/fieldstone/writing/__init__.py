@@ -9,7 +9,7 @@
 from fieldstone.writing.bulk import create_many, delete_where, patch_where
 from fieldstone.writing.claiming import claim, claim_many, get_for_update
 from fieldstone.writing.linking import link, replace_links, unlink
-from fieldstone.writing.single import create, delete, patch
+from fieldstone.writing.single import create, delete, patch, restore
 from fieldstone.writing.upserting import UpsertCounts, Upserted, upsert, upsert_many
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "patch",
     "patch_where",
     "replace_links",
+    "restore",
     "unlink",
     "upsert",
     "upsert_many",

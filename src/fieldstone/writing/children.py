@@ -70,7 +70,7 @@ def _taken(session: Session, nest: Nest, dialect: str) -> Iterator[Problem]:
     asked: dict[tuple[type[SQLModel], tuple[str, ...]], list[tuple[Node, Key]]] = {}
     for node in nest.nodes:
         for key in unique_keys(node.model, dialect):
-            values = node.known(key.fields) if key.fields and key.where is None else None
+            values = node.known(key.fields) if key.fields and key.full else None
             if values is not None:
                 asked.setdefault((node.model, key.fields), []).append((node, values))
     for (model, names), found in asked.items():

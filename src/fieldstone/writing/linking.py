@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import delete, literal, select
+from sqlalchemy import delete, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
+from fieldstone.branches import among
 from fieldstone.errors import Conflict, NotFound
 from fieldstone.keys import key_attributes, key_values
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
+from fieldstone.visibility import is_hiding
 from fieldstone.writing.links import Key, Links, Targets, links_of
 
 # PostgreSQL's protocol counts parameters in 16 bits, SQLite's default limit is 32,766.
@@ -36,6 +38,9 @@ def link(session: Session, model: type[SQLModel], key: Any, name: str, targets: 
     wanted = links.targets(targets)
     with explained(metadata=model.metadata):
         session.flush()
+        if is_hiding(model):
+            _require(session, model, row)
+        _require_targets(session, links, wanted)
     _insert(session, links, row, wanted)
     if not wanted:
         _require(session, model, row)
@@ -51,6 +56,8 @@ def unlink(session: Session, model: type[SQLModel], key: Any, name: str, targets
     links, row = links_of(model, name), key_values(model, key)
     with explained(metadata=model.metadata):
         session.flush()
+        if is_hiding(model):
+            _require(session, model, row)
         removed = _execute(
             session, delete(links.table).where(links.of(row), links.to(links.targets(targets)))
         )
@@ -71,6 +78,7 @@ def replace_links(session: Session, model: type[SQLModel], key: Any, name: str, 
     with explained(metadata=model.metadata):
         session.flush()
         _require(session, model, row, lock=True)
+        _require_targets(session, links, wanted)
         _execute(session, delete(links.table).where(links.of(row), ~links.to(wanted)))
     _insert(session, links, row, wanted)
     _synchronise(session, links, row)
@@ -123,6 +131,21 @@ def _refusal(session: Session, links: Links, row: Key, conflict: Conflict) -> Ex
 def _require(session: Session, model: type[SQLModel], row: Key, *, lock: bool = False) -> None:
     if not _is_there(session, model, row, lock=lock):
         raise NotFound(model.__name__, key=row[0] if len(row) == 1 else row)
+
+
+def _require_targets(session: Session, links: Links, wanted: Mapping[Key, Any]) -> None:
+    """Refuse targets that are in the table and out of sight: the database would take them."""
+    target = links.target
+    if target is None or not is_hiding(target):
+        return
+    keys, attributes = list(wanted), key_attributes(target)
+    step = PARAMETERS // len(attributes)
+    for start in range(0, len(keys), step):
+        part = keys[start : start + step]
+        seen = _execute(session, select(func.count()).select_from(target).where(among(attributes, part)))
+        if seen.scalar_one() < len(part):
+            subject = links.table.name if links.mapper is None else links.mapper.class_.__name__
+            raise Conflict(subject, kind="foreign_key", fields=links.far_names, other=target.__name__)
 
 
 def _is_there(session: Session, model: type[SQLModel], row: Key, *, lock: bool = False) -> bool:

@@ -182,7 +182,7 @@ class Nest:
         for node in self.nodes:
             for key in unique_keys(node.model, dialect):
                 values = tuple(node.filled.get(name, node.values.get(name)) for name in key.fields)
-                if not values or None in values or key.where is not None:
+                if not values or None in values or not key.full:
                     continue
                 if (node.model, key.fields, values) in seen:
                     yield Problem(node.where(_to_blame(node, key.fields)), "unique", _REPEATED)

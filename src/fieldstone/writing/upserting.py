@@ -16,14 +16,16 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 from pydantic import BaseModel
-from sqlalchemy import literal_column, select
+from sqlalchemy import func, literal_column, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from fieldstone.branches import among
 from fieldstone.errors import InvalidValues, ModelError, Problem
 from fieldstone.keys import key_attributes, key_names
+from fieldstone.reading.assembly import PARAMETERS
 from fieldstone.reading.fetching import get
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
@@ -202,7 +204,9 @@ def _stored(session: Session, target: Target, row: Row, wanted: Sequence[Any]) -
         found = _first(session, target.updating(names).returning(*wanted), row) if names else None
     if found is None:  # it has the values already, and this transaction holds its lock
         statement = select(*wanted).where(target.key.matches(target.model, row.values))
-        found = SQLAlchemySession.execute(session, statement, execution_options=_OPTIONS).one()
+        found = SQLAlchemySession.execute(session, statement, execution_options=_OPTIONS).one_or_none()
+    if found is None:
+        raise target.taken()
     return found, False
 
 
@@ -247,9 +251,24 @@ def _upsert_group(session: Session, target: Target, rows: list[Row]) -> UpsertCo
         # the rows just created have the wanted values, so the second statement passes them over
         if names:
             written += _all(session, target, target.updating(names).returning(*keys), rows)
+    if len(written) < len(rows):
+        _refuse_unseen(session, target, rows)
     if any(moves(target.model, row.values) for row in rows):
         refuse_moved(session, target.model, [_key(target.model, row) for row in written])
     return UpsertCounts(created, len(written) - created, len(rows) - len(written))
+
+
+def _refuse_unseen(session: Session, target: Target, rows: list[Row]) -> None:
+    """Refuse rows whose key another row has that the session does not see: they were not written."""
+    if not target.in_sight():
+        return
+    attributes = [getattr(target.model, name) for name in target.key.fields]
+    step = PARAMETERS // len(attributes)
+    keys = [target.values(row) for row in rows]
+    parts = [keys[start : start + step] for start in range(0, len(keys), step)]
+    seen = sum(session.scalar(select(func.count()).where(among(attributes, part))) or 0 for part in parts)
+    if seen < len(keys):
+        raise target.taken()
 
 
 def _all(session: Session, target: Target, statement: Any, rows: list[Row]) -> list[Any]:
