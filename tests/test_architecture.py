@@ -217,7 +217,8 @@ ROWS = (
     ),
     Row(
         "resource",
-        "errors keys reading.plans paging.cursors paging.ordering paging.pages filters schemas",
+        "errors keys reading.exports reading.plans paging.cursors paging.ordering paging.pages filters "
+        "schemas",
         MODELS,
         NO_IO,
     ),
@@ -225,7 +226,7 @@ ROWS = (
     Row(
         "fastapi",
         "errors cache verbs violations database keys paging.cursors paging.pages paging.navigation "
-        "filters reading writing resource",
+        "filters reading reading.exports writing resource",
         f"{MODELS} fastapi starlette anyio",
     ),
     Row("testing", "errors database", "sqlalchemy pytest"),

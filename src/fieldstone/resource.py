@@ -17,13 +17,14 @@ from sqlmodel import SQLModel, select
 from sqlmodel.sql.expression import SelectOfScalar
 from typing_extensions import TypeVar
 
-from fieldstone.errors import DesignError, PlanError
+from fieldstone.errors import DesignError, PlanError, SchemaError
 from fieldstone.filters import Grammar, Selection, Sort
 from fieldstone.filters.grammar import Source
 from fieldstone.keys import key_names, key_type
 from fieldstone.paging.cursors import Cursors
 from fieldstone.paging.ordering import order_of
 from fieldstone.paging.pages import LARGEST_OFFSET, LARGEST_PAGE
+from fieldstone.reading.exports import columns_of
 from fieldstone.reading.plans import ReadPlan, plan
 from fieldstone.schemas import check_create, check_read, check_update
 
@@ -33,6 +34,7 @@ CreateT = TypeVar("CreateT", bound=BaseModel, default=Any)
 UpdateT = TypeVar("UpdateT", bound=BaseModel, default=Any)
 
 Paging = Literal["offset", "keyset"]
+Export = Literal["csv", "ndjson"]
 
 FULL = "full"
 
@@ -54,6 +56,8 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
     `paging` says how a list goes on: by "offset", or by "keyset" with cursors, which `cursors` holds
     the secret of, as in `seek`. `total` says how far a request may have results counted, as in `page`:
     `True` for all of them, a number for no more, `False` for none.
+    `exports` names the formats in which the whole list may be fetched; as a mapping, with the view
+    that each takes by default. CSV takes a view without collections.
     Raises SchemaError or PlanError where a schema and the table contradict each other, and
     DesignError for a name that leads nowhere.
     """
@@ -75,6 +79,7 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
     filters: Sequence[str] = ()
     sort: Sequence[str] = ()
     search: Sequence[str] = ()
+    exports: Sequence[Export] | Mapping[Export, str] = ()
     require_match: bool = False
 
     def __post_init__(self) -> None:
@@ -92,6 +97,7 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
         if self.update is not None:
             check_update(self.update, self.model)
         self._check_order()
+        self._check_exports()
 
     @property
     def key(self) -> dict[str, Any]:
@@ -118,6 +124,14 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
                 f"views={{'standard': {self.read.__name__}, {FULL!r}: {self.views[FULL].__name__}}}."
             )
         return {self.default_view: self.read} | dict(self.views)
+
+    def export_view(self, form: Export) -> str:
+        """Name the view that an export takes by default."""
+        return self.exports[form] if isinstance(self.exports, Mapping) else self.default_view
+
+    def export_views(self, form: Export) -> list[str]:
+        """Name the views that an export may take: for CSV those that fit into cells."""
+        return [name for name, schema in self.all_views.items() if form != "csv" or _is_flat(schema)]
 
     @cached_property
     def grammar(self) -> Grammar:
@@ -161,6 +175,48 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
                 order_of(self.select(selection), self.model)
         except PlanError as error:
             raise DesignError(f"The resource {self.name!r} has no keyset pages: {error}") from error
+
+    def _check_exports(self) -> None:
+        if isinstance(self.exports, str):
+            raise DesignError(f"exports={self.exports!r} is one text. Write exports=({self.exports!r},).")
+        for form in self.exports:
+            if form not in get_args(Export):
+                raise DesignError(
+                    f"The resource {self.name!r} cannot be exported as {form!r}. Choose from: "
+                    f"{', '.join(get_args(Export))}."
+                )
+            view = self.export_view(form)
+            if view not in self.all_views:
+                raise DesignError(
+                    f"The resource {self.name!r} has no view {view!r} to export as {form}. Its views are: "
+                    f"{', '.join(self.all_views)}."
+                )
+            if view not in self.export_views(form):
+                raise self._not_flat(view)
+
+    def _not_flat(self, view: str) -> DesignError:
+        flat = self.export_views("csv")
+        remedy = (
+            f"Name a flat view: exports={{'csv': {flat[0]!r}}}."
+            if flat
+            else "Declare a flat view and name it: views={'flat': ...}, exports={'csv': 'flat'}."
+        )
+        return DesignError(
+            f"The resource {self.name!r} cannot be exported as CSV by its view {view!r}: "
+            f"{_why_not_flat(self.all_views[view])} {remedy}"
+        )
+
+
+def _is_flat(schema: type[BaseModel]) -> bool:
+    return not _why_not_flat(schema)
+
+
+def _why_not_flat(schema: type[BaseModel]) -> str:
+    try:
+        columns_of(schema)
+    except SchemaError as error:
+        return str(error)
+    return ""
 
 
 def _check_name(view: str) -> None:

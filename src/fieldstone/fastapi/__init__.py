@@ -18,15 +18,18 @@ from fieldstone.fastapi.problems import ProblemDetails, problem_responses
 from fieldstone.fastapi.routes import routes
 from fieldstone.fastapi.sessions import (
     AsyncReadSession,
+    AsyncStreamSession,
     AsyncWriteSession,
     CurrentDatabase,
     ReadSession,
+    StreamSession,
     WriteSession,
     database,
 )
 
 __all__ = [
     "AsyncReadSession",
+    "AsyncStreamSession",
     "AsyncWriteSession",
     "CurrentDatabase",
     "ETag",
@@ -34,6 +37,7 @@ __all__ = [
     "ProblemDetails",
     "ReadSession",
     "RequiredIfMatch",
+    "StreamSession",
     "WriteSession",
     "database",
     "install",

@@ -22,7 +22,7 @@ from fieldstone.keys import key_names
 from fieldstone.verbs import Verb, verb
 from fieldstone.writing import create, delete, patch
 
-OperationName = Literal["list", "get", "create", "patch", "delete"]
+OperationName = Literal["list", "get", "create", "patch", "delete", "export"]
 # The tuple is there for mypy, which reads ("patch",) as tuple[str] where only a Collection is wanted.
 Operations = Collection[OperationName] | tuple[OperationName, ...]
 

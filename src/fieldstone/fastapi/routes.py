@@ -19,9 +19,12 @@ from sqlalchemy import BigInteger, Integer, SmallInteger
 from sqlalchemy import inspect as sa_inspect
 
 from fieldstone.errors import DesignError
+from fieldstone.fastapi.exporting import add_exports
 from fieldstone.fastapi.operations import OPERATIONS, Call, Operation, OperationName, Operations
 from fieldstone.fastapi.sessions import AsyncReadSession, AsyncWriteSession, ReadSession, WriteSession
 from fieldstone.fastapi.views import AnyResource
+
+_NAMES: tuple[OperationName, ...] = (*OPERATIONS, "export")
 
 
 def routes(
@@ -38,6 +41,7 @@ def routes(
 
     The parts of a composite key are segments: /assignments/{task_id}/{worker_id}. A resource
     without a create or update schema has no such route. Write what `exclude` leaves out by hand.
+    "export" stands for GET /tasks.csv and /tasks.ndjson, as far as the resource names them.
     """
     router = APIRouter(
         prefix=f"{prefix}/{resource.name}",
@@ -45,28 +49,34 @@ def routes(
         dependencies=list(dependencies),
     )
     for name in _chosen(resource, only, exclude):
-        _add(router, resource, OPERATIONS[name], sync=sync)
+        if name == "export":
+            add_exports(router, resource, sync=sync)
+        else:
+            _add(router, resource, OPERATIONS[name], sync=sync)
     return router
 
 
 def _chosen(resource: AnyResource, only: Operations | None, exclude: Operations) -> list[OperationName]:
+    lacking = _lacking(resource)
     for name in (*(only or ()), *exclude):
-        if name not in OPERATIONS:
-            raise DesignError(
-                f"{name!r} is no operation of a resource. Choose from: {', '.join(OPERATIONS)}."
-            )
-    for name, schema in (("create", resource.create), ("patch", resource.update)):
-        if schema is None and name in (only or ()):
-            needed = "update" if name == "patch" else "create"
-            raise DesignError(
-                f"The resource {resource.name!r} cannot {name}: it has no {needed} schema. Give it one."
-            )
-    without = {
-        name for name, schema in (("create", resource.create), ("patch", resource.update)) if schema is None
-    }
-    return [
-        name for name in OPERATIONS if (only is None or name in only) and name not in {*exclude, *without}
-    ]
+        if name not in _NAMES:
+            raise DesignError(f"{name!r} is no operation of a resource. Choose from: {', '.join(_NAMES)}.")
+    for name in lacking:
+        if name in (only or ()):
+            raise DesignError(f"The resource {resource.name!r} cannot {name}: {lacking[name]}")
+    return [name for name in _NAMES if (only is None or name in only) and name not in {*exclude, *lacking}]
+
+
+def _lacking(resource: AnyResource) -> dict[OperationName, str]:
+    """Name the operations that a resource does not have, and what would give it them."""
+    found: dict[OperationName, str] = {}
+    if resource.create is None:
+        found["create"] = "it has no create schema. Give it one."
+    if resource.update is None:
+        found["patch"] = "it has no update schema. Give it one."
+    if not resource.exports:
+        found["export"] = "it names no exports. Give it some: exports=('csv',)."
+    return found
 
 
 def _add(router: APIRouter, resource: AnyResource, operation: Operation, *, sync: bool) -> None:
