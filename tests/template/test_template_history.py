@@ -164,7 +164,7 @@ async def test_an_actor_that_is_no_worker_is_refused_by_the_header(
     refused = await client.patch("/api/tasks/1", json={"title": "Run"}, headers={"X-Actor": actor})
     assert refused.status_code == 422
     [problem] = refused.json()["errors"]
-    assert (problem["in"], problem["field"]) == ("header", "x-actor")
+    assert (problem["in"], problem["field"]) == ("header", "X-Actor")
     assert message in problem["message"]
     assert newest(planted, 1).changes.get("title") is None
 

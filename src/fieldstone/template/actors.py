@@ -26,6 +26,7 @@ COOKIE = "worker"
 ActorHeader = Annotated[
     WorkerKey | None,
     Header(
+        alias="X-Actor",
         max_length=40,
         description="The id of the worker in whose name the change is made, for the history.",
         examples=["@claude-code"],
@@ -37,7 +38,7 @@ async def named_actor(session: AsyncReadSession, x_actor: ActorHeader = None) ->
     """Act in the name of the worker that a program says it is."""
     worker = await _worker(session, x_actor)
     if x_actor is not None and worker is None:
-        unknown = {"type": "unknown_worker", "loc": ("header", "x-actor"), "msg": "No worker has this id"}
+        unknown = {"type": "unknown_worker", "loc": ("header", "X-Actor"), "msg": "No worker has this id"}
         raise RequestValidationError([unknown])
     with _acting(worker):
         yield

@@ -19,7 +19,8 @@ from fieldstone.template.models import Assignment, Priority, Slug, Status, Task,
 from fieldstone.template.resources import projects, tasks, workers
 from fieldstone.template.schemas import AssignmentCreate, AssignmentRead, TaskClaim, TaskRead, TaskTree
 
-api = APIRouter(prefix="/api")
+# Functions have the names of what they do, which then are the names that a generated client has.
+api = APIRouter(prefix="/api", generate_unique_id_function=lambda route: route.name)
 work = APIRouter(prefix="/tasks", tags=["tasks"])
 
 TaskKey = Annotated[int, Path(ge=-(2**31), le=2**31 - 1, description="The id of a task.", examples=[1])]
@@ -42,8 +43,8 @@ class BoardQuery(BaseModel):
         description="The id of a worker.",
         examples=["@claude-code"],
     )
-    status: Status | None = Field(None, examples=["pending"])
-    priority: Priority | None = Field(None, examples=["high"])
+    status: Status | None = Field(None, description="Only the column of this status.", examples=["pending"])
+    priority: Priority | None = Field(None, description="Only tasks of this priority.", examples=["high"])
     offset: int = Field(default=0, ge=0, le=100_000, description="How many cards to skip in each column.")
 
     @property
@@ -51,14 +52,15 @@ class BoardQuery(BaseModel):
         return tasks.selection(self.model_dump(by_alias=True, exclude_none=True, exclude={"offset"}))
 
 
-@api.get("/board", tags=["board"], summary="Read the board", responses=problem_responses(422, 503))
-async def read_the_board(query: Annotated[BoardQuery, Query()], session: AsyncReadSession) -> Board:
+@api.get("/board", tags=["board"], summary="Show the board", responses=problem_responses(422, 503))
+async def show_board(query: Annotated[BoardQuery, Query()], session: AsyncReadSession) -> Board:
     """Give the first cards of every column, and how many there are in all."""
     return await read_board(session, query.selection, offset=query.offset)
 
 
 @work.post(
     "/claim",
+    summary="Claim the next task",
     dependencies=[named],
     response_model=TaskRead,
     responses={204: NOTHING_WAITS, **problem_responses(400, 415, 422, 503)},
@@ -72,25 +74,28 @@ async def claim_task(data: TaskClaim, session: AsyncWriteSession) -> TaskRead | 
     return await claim_next(session, data) or Response(status_code=204)
 
 
-@work.get("/{task_id}/history", responses=problem_responses(422, 503))
-async def read_task_history(
+@work.get("/{task_id}/history", summary="Tell the history of a task", responses=problem_responses(422, 503))
+async def tell_task_history(
     task_id: TaskKey,
     session: AsyncReadSession,
-    size: Annotated[int, Query(ge=1, le=100)] = 20,
-    offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
+    size: Annotated[int, Query(ge=1, le=100, description="The most entries to return.")] = 20,
+    offset: Annotated[int, Query(ge=0, le=100_000, description="How many entries to skip.")] = 0,
 ) -> Page[HistoryRead]:
     """Tell who changed what of a task, the newest first; also of one that was deleted."""
     return await timeline(session, Task, task_id, size=size, offset=offset)
 
 
-@work.get("/{task_id}/tree", responses=problem_responses(404, 422, 503))
-async def read_task_tree(task_id: TaskKey, session: AsyncReadSession) -> TaskTree:
+@work.get(
+    "/{task_id}/tree", summary="Get a task with all below it", responses=problem_responses(404, 422, 503)
+)
+async def get_task_tree(task_id: TaskKey, session: AsyncReadSession) -> TaskTree:
     """Give a task with all that is below it, down to the twentieth level."""
     return await subtree(session, Task, task_id, TaskTree, depth=DEEPEST)
 
 
 @work.post(
     "/{task_id}/assignments",
+    summary="Assign a worker",
     status_code=201,
     dependencies=[named],
     responses=problem_responses(400, 409, 415, 422, 503),
@@ -104,6 +109,7 @@ async def assign_worker(
 
 @work.delete(
     "/{task_id}/assignments/{worker_id}",
+    summary="Unassign a worker",
     status_code=204,
     dependencies=[named],
     responses=problem_responses(404, 422, 503),

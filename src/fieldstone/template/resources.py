@@ -16,6 +16,7 @@ from fieldstone.template.schemas import (
     ProjectUpdate,
     TaskCreate,
     TaskRead,
+    TaskRow,
     TaskUpdate,
     WorkerCreate,
     WorkerRead,
@@ -37,7 +38,10 @@ tasks = Resource(
     read=TaskRead,
     create=TaskCreate,
     update=TaskUpdate,
+    views={"full": TaskRead, "summary": TaskRow},
     order_by=[col(Task.created_at).desc()],
+    paging="keyset",  # the list is long, and changes while it is read
+    total=1_000,
     filters=[
         *["status", "priority", "due_date", "updated_at", "parent_id"],
         *["project.slug", "assignments.worker_id", "assignments.role"],

@@ -127,7 +127,7 @@ class TaskTree(TaskSummary):
 
 
 class TaskRow(Model):
-    """A task as a row of a spreadsheet."""
+    """A task as one row of many, in a list or a spreadsheet."""
 
     id: int
     title: str
