@@ -91,6 +91,10 @@ class CardRead(SheetBase):
     id: int
 
 
+class Brief(Model):
+    title: str
+
+
 class SheetCreate(SheetBase):
     pass
 
@@ -113,11 +117,23 @@ strict = Resource(
     require_match=True,
 )
 
+viewed = Resource(
+    Sheet, read=SheetRead, update=SheetUpdate, views={"brief": Brief}, name="viewed", subject="viewed_sheet"
+)
+viewed_cards = Resource(
+    Card,
+    read=CardRead,
+    update=SheetUpdate,
+    views={"brief": Brief},
+    name="viewed_cards",
+    subject="viewed_card",
+)
+
 
 def application(database: Database, *, sync: bool) -> FastAPI:
     """Serve every table of this module."""
     app = FastAPI(title="Sheets")
     install(app, database)
-    for resource in (sheets, cards, scripts, strict):
+    for resource in (sheets, cards, scripts, strict, viewed, viewed_cards):
         app.include_router(routes(resource, sync=sync))
     return app

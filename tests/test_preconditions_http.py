@@ -286,6 +286,24 @@ async def test_if_none_match_holds_for_changes_too(client: httpx.AsyncClient, pa
     assert changed.status_code == 200
 
 
+# Views
+
+
+@pytest.mark.parametrize("path", ["/viewed/1", "/viewed_cards/1"])
+async def test_each_view_has_its_own_copy_and_any_of_them_tells_what_a_change_is_based_on(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    full, brief = await tag_of(client, path), await tag_of(client, f"{path}?view=brief")
+    assert full != brief
+    for view, mine, other in (("full", full, brief), ("brief", brief, full)):
+        for tag, status in ((mine, 304), (other, 200)):
+            answer = await client.get(path, params={"view": view}, headers={"If-None-Match": tag})
+            assert answer.status_code == status
+    changed = await client.patch(path, json={"count": 1}, headers={"If-Match": brief})
+    assert (changed.status_code, changed.headers["etag"]) == (200, await tag_of(client, path))
+    assert (await client.patch(path, json={"title": "Mine"}, headers={"If-Match": full})).status_code == 412
+
+
 # Where If-Match is required
 
 

@@ -73,7 +73,8 @@ def _delete(session: Session, resource: AnyResource, call: Call) -> None:
 
 
 def _versions(session: Session, resource: AnyResource, call: Call) -> frozenset[str] | None:
-    return expected_versions(session, resource.model, call.key, resource.read, call.request, call.match)
+    schemas = resource.all_views.values()
+    return expected_versions(session, resource.model, call.key, schemas, call.request, call.match)
 
 
 def _key_of(resource: AnyResource, row: Any) -> tuple[Any, ...]:

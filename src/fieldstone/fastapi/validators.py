@@ -6,6 +6,7 @@ and read before it is changed. If-Match is never ignored: who sends it relies on
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastapi import HTTPException, Request, Response
@@ -36,26 +37,31 @@ def expected_versions(
     session: Session,
     model: type[SQLModel],
     key: Any,
-    schema: type[BaseModel],
+    schemas: Iterable[type[BaseModel]],
     request: Request,
     match: Match | None,
 ) -> frozenset[str] | None:
     """Give the versions that a change of the row may be based on; None where any will do.
 
-    Raises StaleVersion for a model without versions, and HTTPException (412) for what If-None-Match names.
+    The client may have read the row through any of the schemas. Raises StaleVersion for a model without
+    versions, and HTTPException (412) for what If-None-Match names.
     """
     unless = match_of(request, "If-None-Match")
-    if unless is not None and unless.names(_tag(session, model, key, schema)):
+    if unless is not None and any(map(unless.names, _tags(session, model, key, schemas))):
         raise HTTPException(412, "If-None-Match names what is stored. To change that, send If-Match instead.")
     if match is None or match.anything:
         return None
     if version_name(model) is not None:
         return match.versions
     get_for_update(session, model, key)
-    if _tag(session, model, key, schema) not in match.strong:
+    if not any(tag in match.strong for tag in _tags(session, model, key, schemas)):
         raise StaleVersion(model.__name__, key=key)
     return None
 
 
-def _tag(session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]) -> str:
-    return tag_of(*get_versioned(session, model, key, schema))
+def _tags(
+    session: Session, model: type[SQLModel], key: Any, schemas: Iterable[type[BaseModel]]
+) -> Iterator[str]:
+    """Make the tags of a row one by one: the next is read only where the one before did not match."""
+    for schema in schemas:
+        yield tag_of(*get_versioned(session, model, key, schema))
