@@ -57,7 +57,8 @@ ROWS = (
     Row("models.columns", "errors models.fields", MODELS, NO_IO),
     Row("models.constraints", "errors models.columns", MODELS, NO_IO),
     Row("models.relationships", "errors models.annotations", MODELS, NO_IO),
-    Row("models.validation", "errors models.fields models.columns", MODELS, NO_IO),
+    Row("models.inputs", "", MODELS, NO_IO),
+    Row("models.validation", "errors models.fields models.columns models.inputs", MODELS, NO_IO),
     Row(
         "models.flush",
         "errors models.columns models.validation",
@@ -123,7 +124,7 @@ ROWS = (
     Row("visibility", "models", MODELS, NO_IO),
     Row("branches", "cache keys", MODELS, NO_IO),
     Row("writing.cycles", "errors cache keys models branches", MODELS, NO_COMMIT),
-    Row("reading.twins", "cache", MODELS, NO_IO),
+    Row("reading.twins", "cache models.inputs", MODELS, NO_IO),
     Row("reading.plans", "errors cache keys schemas", MODELS, NO_IO),
     Row("reading.unreadable", "errors keys violations.failures", MODELS, NO_COMMIT),
     Row("reading.objects", "reading.twins reading.unreadable", MODELS, NO_IO),
@@ -196,7 +197,7 @@ ROWS = (
         MODELS,
         NO_COMMIT,
     ),
-    Row("filters", "errors keys models.columns models.fields", MODELS, NO_IO),
+    Row("filters", "errors keys models.columns models.fields models.inputs", MODELS, NO_IO),
     Row(
         "reading.trees",
         "errors cache verbs keys branches reading.plans schemas reading.objects reading.fetching",

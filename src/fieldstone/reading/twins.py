@@ -2,7 +2,8 @@
 
 Pydantic calls a class's `__init__` for every object where it finds one, and SQLModel defines one
 that validates a second time. A twin is the same core schema with that detour taken out wherever the
-`__init__` is SQLModel's or Fieldstone's own; a class that brings its own keeps it.
+`__init__` is SQLModel's or Fieldstone's own; a class that brings its own keeps it. What only a client
+could get wrong, a bool for a number, is not asked of what the database gives.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pydantic_core import SchemaValidator
 from sqlmodel import SQLModel
 
 from fieldstone.cache import cached
+from fieldstone.models.inputs import is_reading
 
 
 @cached
@@ -25,6 +27,8 @@ def twin(schema: type[BaseModel]) -> SchemaValidator:
 
 def _direct(node: Any) -> Any:
     if isinstance(node, dict):
+        if node.get("type") == "function-before" and is_reading(node["function"]["function"]):
+            return _direct(node["schema"])
         copy = {key: _direct(value) for key, value in node.items()}
         if copy.get("custom_init") and _is_plain(copy["cls"]):
             copy["custom_init"] = False
