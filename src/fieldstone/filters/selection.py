@@ -39,7 +39,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Sort:
-    """Order by what a path leads to; rows without a value come last either way."""
+    """Order by what a path leads to; a row without a value counts as greater than every other."""
 
     path: str
     descending: bool = False
@@ -116,6 +116,7 @@ def _ordered(statement: Any, sort: Iterable[Sort]) -> Any:
     for one in sort:
         path, value = resolve(model, one.path), way.to(one.path)
         directed = value.desc() if one.descending else value.asc()
-        # Said only where it matters: an index serves the plain form.
-        order.append(directed.nulls_last() if path.nullable or path.optional else directed)
+        if path.nullable or path.optional:  # as pages place nulls, and PostgreSQL's indexes
+            directed = directed.nulls_first() if one.descending else directed.nulls_last()
+        order.append(directed)
     return way.statement.order_by(None).order_by(*order)
