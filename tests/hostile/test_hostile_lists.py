@@ -68,8 +68,8 @@ async def test_a_value_that_a_list_does_not_take_is_refused_by_name(
 
 
 def named(name: str, value: str) -> str:
-    """One of several values is named by its place among them."""
-    return f"{name}.0" if name.endswith("__in") else name
+    """One of several values is named by its place among them; several in one are not taken apart."""
+    return f"{name}.0" if name.endswith("__in") and "," not in value else name
 
 
 UNKNOWN = [

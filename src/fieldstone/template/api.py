@@ -11,13 +11,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from fieldstone import HistoryRead, Page, Selection, create, delete, get, subtree, timeline
+from fieldstone import HistoryRead, Page, Selection, create, delete, get, restore, subtree, timeline
 from fieldstone.fastapi import AsyncReadSession, AsyncWriteSession, problem_responses, routes
 from fieldstone.template.actors import named
 from fieldstone.template.board import Board, claim_next, read_board
 from fieldstone.template.models import Assignment, Priority, Slug, Status, Task, WorkerKey
 from fieldstone.template.resources import projects, tasks, workers
-from fieldstone.template.schemas import AssignmentCreate, AssignmentRead, TaskClaim, TaskRead, TaskTree
+from fieldstone.template.schemas import (
+    AssignmentCreate,
+    AssignmentRead,
+    TaskClaim,
+    TaskRead,
+    TaskSummary,
+    TaskTree,
+)
 
 # Functions have the names of what they do, which then are the names that a generated client has.
 api = APIRouter(prefix="/api", generate_unique_id_function=lambda route: route.name)
@@ -94,15 +101,28 @@ async def get_task_tree(task_id: TaskKey, session: AsyncReadSession) -> TaskTree
 
 
 @work.post(
+    "/{task_id}/restore",
+    summary="Restore a deleted task",
+    dependencies=[named],
+    responses=problem_responses(404, 422, 503),
+)
+async def restore_task(task_id: TaskKey, session: AsyncWriteSession) -> TaskRead:
+    """Bring back a task with the subtasks that were deleted with it. One that is there stays as it is."""
+    await restore(session, Task, task_id)
+    return await get(session, Task, task_id, TaskRead)
+
+
+@work.post(
     "/{task_id}/assignments",
     summary="Assign a worker",
     status_code=201,
     dependencies=[named],
-    responses=problem_responses(400, 409, 415, 422, 503),
+    responses=problem_responses(400, 404, 409, 415, 422, 503),
 )
 async def assign_worker(
     task_id: TaskKey, data: AssignmentCreate, session: AsyncWriteSession
 ) -> AssignmentRead:
+    await get(session, Task, task_id, TaskSummary)
     await create(session, Assignment, {"task_id": task_id, **data.model_dump()})
     return await get(session, Assignment, (task_id, data.worker_id), AssignmentRead)
 
@@ -120,5 +140,5 @@ async def unassign_worker(task_id: TaskKey, worker_id: WorkerKey, session: Async
 
 for resource in (projects, tasks, workers):
     api.include_router(routes(resource, exclude=("create", "patch", "delete")))
-    api.include_router(routes(resource, exclude=("list", "get"), dependencies=[named]))
+    api.include_router(routes(resource, only=("create", "patch", "delete"), dependencies=[named]))
 api.include_router(work)

@@ -50,7 +50,7 @@ class Asked:
     def export(self) -> str:
         """The address of a file with these tasks; on a board stand no subtasks."""
         shown = replace(self.wanted, filters=(*self.wanted.filters, _ON_A_BOARD))
-        return f"/export/tasks.csv?{shown}"
+        return f"/api/tasks.csv?{shown}"
 
     @property
     def address(self) -> str:

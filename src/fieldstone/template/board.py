@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 from sqlalchemy import and_, case, func
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from fieldstone import (
@@ -25,6 +26,7 @@ from fieldstone import (
     current_actor,
     fetch,
     get,
+    including_deleted,
     one_or_none,
     patch,
     upsert,
@@ -73,6 +75,14 @@ def move(session: Session, key: int, status: Status) -> Task:
     """Give a task another status. What is completed is done to 100 percent; what is pending, to 0."""
     progress = {"pending": {"progress_percent": 0}, "completed": {"progress_percent": 100}}
     return patch(session, Task, key, {"status": status, **progress.get(status, {})})
+
+
+def deleted_tasks() -> Any:
+    """Select what may be brought back, the latest first; what is below a deleted task comes with that."""
+    above = aliased(Task)
+    gone = select(above.id).where(above.id == Task.parent_id, col(above.deleted_at).is_not(None))
+    deleted = select(Task).where(col(Task.deleted_at).is_not(None), ~gone.correlate(Task).exists())
+    return including_deleted(deleted.order_by(col(Task.deleted_at).desc()))
 
 
 @verb

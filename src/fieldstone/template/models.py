@@ -2,7 +2,8 @@
 
 What the bases say (bounds, choices, defaults) holds everywhere: in Python, in the database and,
 through schemas.py, in the API and the forms. `Audited` keeps a history of every change, and
-`Versioned` lets nobody overwrite what they have not seen.
+`Versioned` lets nobody overwrite what they have not seen. What is deleted by mistake comes back: tasks are
+`SoftDeleted`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,17 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from fieldstone import Audited, Field, Masked, Model, Relationship, Timestamps, UtcDatetime, Versioned
+from fieldstone import (
+    Audited,
+    Field,
+    Masked,
+    Model,
+    Relationship,
+    SoftDeleted,
+    Timestamps,
+    UtcDatetime,
+    Versioned,
+)
 
 Status = Literal["pending", "in_progress", "completed"]
 Priority = Literal["low", "medium", "high"]
@@ -47,7 +58,7 @@ class TaskBase(Model):
     project_id: int | None = Field(default=None, foreign_key="project.id", ondelete="SET NULL", index=True)
 
 
-class Task(TaskBase, Audited, Timestamps, Versioned, table=True):
+class Task(TaskBase, Audited, Timestamps, Versioned, SoftDeleted, table=True):
     id: int | None = Field(default=None, primary_key=True)
     parent_id: int | None = Field(default=None, foreign_key="task.id", ondelete="CASCADE", index=True)
 

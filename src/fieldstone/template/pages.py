@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi import Form as FormField
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -18,9 +18,8 @@ from fieldstone import create, fetch, get, one, page
 from fieldstone.fastapi import AsyncReadSession, AsyncWriteSession
 from fieldstone.template import html
 from fieldstone.template.actors import COOKIE, Me, chosen
-from fieldstone.template.asking import asked
-from fieldstone.template.board import claim_next, read_board, tallies
-from fieldstone.template.exports import exports
+from fieldstone.template.asking import LARGEST_OFFSET, asked
+from fieldstone.template.board import claim_next, deleted_tasks, read_board, tallies
 from fieldstone.template.forms import Form
 from fieldstone.template.html import go, own
 from fieldstone.template.models import Project, Slug, Task, Worker, WorkerKey
@@ -29,6 +28,7 @@ from fieldstone.template.schemas import (
     ProjectRead,
     TaskCard,
     TaskClaim,
+    TaskDeleted,
     WorkerCard,
     WorkerRead,
 )
@@ -88,6 +88,16 @@ async def choose_who(
     return answer
 
 
+@pages.get("/deleted")
+async def list_deleted(
+    request: Request,
+    session: AsyncReadSession,
+    offset: Annotated[int, Query(ge=0, le=LARGEST_OFFSET)] = 0,
+) -> Response:
+    tasks = await page(session, deleted_tasks(), TaskDeleted, size=30, offset=offset)
+    return html.page(request, "deleted.html", tasks=tasks)
+
+
 @pages.get("/projects")
 async def list_projects(request: Request, session: AsyncReadSession) -> Response:
     projects = await fetch(session, by_name, ProjectRead)
@@ -133,4 +143,3 @@ async def _workers(session: AsyncSession) -> list[WorkerRead]:
 
 
 pages.include_router(task_pages)
-pages.include_router(exports)

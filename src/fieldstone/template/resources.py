@@ -42,6 +42,7 @@ tasks = Resource(
     order_by=[col(Task.created_at).desc()],
     paging="keyset",  # the list is long, and changes while it is read
     total=1_000,
+    exports={"csv": "summary", "ndjson": "full"},
     filters=[
         *["status", "priority", "due_date", "updated_at", "parent_id"],
         *["project.slug", "assignments.worker_id", "assignments.role"],

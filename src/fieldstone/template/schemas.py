@@ -126,6 +126,13 @@ class TaskTree(TaskSummary):
     subtasks: list[TaskTree]
 
 
+class TaskDeleted(TaskSummary):
+    """A task that can be brought back."""
+
+    deleted_at: datetime | None
+    project: ProjectChip | None
+
+
 class TaskRow(Model):
     """A task as one row of many, in a list or a spreadsheet."""
 
@@ -175,7 +182,11 @@ class TaskCard(TaskSummary):
 
 class WorkerAssignment(Model):
     role: Role
-    task: TaskSummary
+    task: TaskAssigned
+
+
+class TaskAssigned(TaskSummary):
+    deleted_at: datetime | None
 
 
 class WorkerCard(WorkerRead):

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.responses import Response
 
-from fieldstone import create, delete, fetch, get, patch, subtree
+from fieldstone import NotFound, create, delete, fetch, get, including_deleted, one, patch, restore, subtree
 from fieldstone.fastapi import AsyncReadSession, AsyncWriteSession
 from fieldstone.template import html
 from fieldstone.template.asking import LARGEST_OFFSET
@@ -23,9 +23,11 @@ from fieldstone.template.schemas import (
     AssignmentCreate,
     ProjectRead,
     TaskCreate,
+    TaskDeleted,
     TaskDetails,
     TaskEdit,
     TaskRead,
+    TaskSummary,
     TaskTree,
     WorkerRead,
 )
@@ -65,7 +67,12 @@ async def show_task(
     session: AsyncReadSession,
     history: Annotated[int, Query(ge=0, le=LARGEST_OFFSET)] = 0,
 ) -> Response:
-    return await _task_page(request, session, key, passed=history)
+    try:
+        return await _task_page(request, session, key, passed=history)
+    except NotFound:
+        gone = including_deleted(select(Task).where(Task.id == key))
+        task = await one(session, gone, TaskDeleted)
+        return html.page(request, "task_deleted.html", 410, task=task)
 
 
 @task_pages.get("/tasks/{key:row}/edit")
@@ -111,6 +118,7 @@ async def add_subtask(request: Request, key: int, session: AsyncWriteSession) ->
 
 @task_pages.post("/tasks/{key:row}/assign")
 async def assign(request: Request, key: int, session: AsyncWriteSession) -> Response:
+    await get(session, Task, key, TaskSummary)
     form = await Form.sent(request, AssignmentCreate)
     assignment = await form.save(
         session,
@@ -136,7 +144,13 @@ async def confirm_deletion(request: Request, key: int, session: AsyncReadSession
 @task_pages.post("/tasks/{key:row}/delete")
 async def delete_task(key: int, session: AsyncWriteSession) -> Response:
     await delete(session, Task, key)
-    return go("/")
+    return go(f"/tasks/{key}")
+
+
+@task_pages.post("/tasks/{key:row}/restore")
+async def restore_task(key: int, session: AsyncWriteSession) -> Response:
+    await restore(session, Task, key)
+    return go(f"/tasks/{key}")
 
 
 async def _task_page(
