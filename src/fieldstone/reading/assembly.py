@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, select, tuple_
+from sqlalchemy import ColumnElement, Select, UnaryExpression, and_, bindparam, select, tuple_
+from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import aliased
 
 from fieldstone.cache import cached
+from fieldstone.errors import PlanError
 from fieldstone.keys import key_attributes, key_names, selected
 from fieldstone.reading.plans import ReadPlan, Related
 from fieldstone.visibility import SHOWN, is_hiding
@@ -93,8 +95,36 @@ def root_statement(plan: ReadPlan, statement: Any, beside: Sequence[Any] = ()) -
     """
     entity = selected(statement, f"A read into {plan.schema.__name__}", alone=True)
     layout = _root_layout(plan) if entity is plan.model else Layout(plan, entity)
+    if statement._distinct and not statement._distinct_on:
+        beside = [*beside, *_ordered_by(statement, entity, beside)]
     narrowed = statement.with_only_columns(*layout.columns(), *beside, maintain_column_froms=True)
     return layout.join(narrowed), layout
+
+
+def _ordered_by(statement: Any, entity: Any, beside: Sequence[Any]) -> Iterator[Any]:
+    """Select what DISTINCT rows are ordered by: PostgreSQL sorts them by nothing else."""
+    mapper = sa_inspect(entity).mapper
+    attributes = [getattr(entity, one.key) for one in mapper.column_attrs]
+    own = {_place(attribute): attribute for attribute in attributes}
+    known = {_place(one) for one in beside}
+    for clause in statement._order_by_clauses:
+        while isinstance(clause, UnaryExpression):
+            clause = clause.element
+        place = _place(clause)
+        if place in own:
+            yield own[place]
+        elif place not in known:
+            name = mapper.class_.__name__
+            raise PlanError(
+                f"A DISTINCT select of {name} cannot be ordered by {str(clause)!r}, which is no column of "
+                f"{name}. Order by its own columns, page with seek(...), or leave out distinct(): a filter "
+                f"by exists, as in {name}.others.any(...), repeats no row."
+            )
+
+
+def _place(column: Any) -> tuple[Any, Any]:
+    column = getattr(column, "expression", column)
+    return getattr(column, "table", None), getattr(column, "key", None)
 
 
 @cached
