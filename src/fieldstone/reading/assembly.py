@@ -111,7 +111,7 @@ def _ordered_by(statement: Any, entity: Any, beside: Sequence[Any]) -> Iterator[
         while isinstance(clause, UnaryExpression):
             clause = clause.element
         place = _place(clause)
-        if place in own:
+        if place in own and place not in known:
             yield own[place]
         elif place not in known:
             name = mapper.class_.__name__
