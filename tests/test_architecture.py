@@ -123,6 +123,7 @@ ROWS = (
     Row("keys", "errors cache", MODELS, NO_IO),
     Row("visibility", "models", MODELS, NO_IO),
     Row("branches", "cache keys", MODELS, NO_IO),
+    Row("scopes", "errors branches keys models models.validation visibility", MODELS, NO_COMMIT),
     Row("writing.cycles", "errors cache keys models branches", MODELS, NO_COMMIT),
     Row("reading.twins", "cache models.inputs", MODELS, NO_IO),
     Row("reading.plans", "errors cache keys schemas", MODELS, NO_IO),
@@ -138,15 +139,17 @@ ROWS = (
     Row(
         "reading.fetching",
         "errors verbs keys reading.objects reading.plans reading.assembly reading.unreadable "
-        "paging.cursors paging.keyset paging.pages visibility",
+        "paging.cursors paging.keyset paging.pages visibility scopes",
         MODELS,
         NO_COMMIT,
     ),
     Row("writing.uniques", "errors keys models.constraints", MODELS, NO_IO),
-    Row("writing.nesting", "errors keys models.validation schemas writing.uniques", MODELS, NO_IO),
+    Row("writing.rows", "errors cache keys models.validation schemas schemas.values", MODELS, NO_IO),
+    Row(
+        "writing.nesting", "errors keys models.validation schemas writing.uniques writing.rows", MODELS, NO_IO
+    ),
     Row("writing.children", "errors keys branches writing.nesting writing.uniques", MODELS, NO_COMMIT),
     Row("writing.versions", "errors keys", MODELS, NO_IO),
-    Row("writing.rows", "errors cache keys models.validation schemas schemas.values", MODELS, NO_IO),
     Row("writing.synchronising", "reading.assembly branches keys", MODELS, NO_COMMIT),
     Row(
         "writing.marking",
@@ -157,7 +160,7 @@ ROWS = (
     Row(
         "writing.single",
         "errors verbs keys writing.cycles schemas writing.nesting writing.children "
-        "writing.versions violations visibility writing.marking",
+        "writing.versions violations visibility writing.marking scopes",
         MODELS,
         NO_COMMIT,
     ),
@@ -167,20 +170,23 @@ ROWS = (
         "writing.upserting",
         "errors verbs keys writing.cycles reading.fetching writing.conflicts writing.returned "
         "writing.rows writing.synchronising writing.uniques violations violations.failures "
-        "branches reading.assembly",
+        "branches reading.assembly scopes",
         MODELS,
         NO_COMMIT,
     ),
     Row(
         "writing.bulk",
         "errors verbs keys branches writing.cycles writing.returned writing.rows "
-        "writing.synchronising violations visibility models.fields writing.marking",
+        "writing.synchronising violations visibility models.fields writing.marking scopes",
         MODELS,
         NO_COMMIT,
     ),
     Row("writing.links", "errors cache keys branches schemas visibility", MODELS, NO_IO),
     Row(
-        "writing.linking", "errors verbs keys writing.links violations branches visibility", MODELS, NO_COMMIT
+        "writing.linking",
+        "errors verbs keys writing.links violations branches visibility scopes",
+        MODELS,
+        NO_COMMIT,
     ),
     Row("aftercommit", "verbs", "sqlalchemy sqlmodel", f"{NO_ENGINE} commit"),
     Row("reading.aggregates", "errors verbs reading.objects reading.unreadable", MODELS, NO_COMMIT),
@@ -212,7 +218,7 @@ ROWS = (
     Row("writing", "writing.bulk writing.claiming writing.linking writing.single writing.upserting"),
     Row(
         "history",
-        "errors cache verbs models models.fields keys writing.uniques paging.pages reading visibility",
+        "errors cache verbs models models.fields keys writing.uniques paging.pages reading visibility scopes",
         MODELS,
         NO_ENGINE,
     ),
@@ -226,8 +232,8 @@ ROWS = (
     # The edges, each with its own framework.
     Row(
         "fastapi",
-        "errors cache verbs violations database keys paging.cursors paging.pages paging.navigation "
-        "filters reading reading.exports writing resource",
+        "errors cache verbs violations database keys paging.cursors paging.pages "
+        "paging.navigation filters reading reading.exports writing resource scopes",
         f"{MODELS} fastapi starlette anyio",
     ),
     Row("testing", "errors database", "sqlalchemy pytest"),

@@ -16,6 +16,7 @@ from fieldstone.errors import (
     NotFound,
     NotLoaded,
     NotSent,
+    OutOfScope,
     PlanError,
     Problem,
     ReadOnlyTransaction,
@@ -66,6 +67,7 @@ from fieldstone.reading.plans import Depth, ReadPlan, loading, plan
 from fieldstone.reading.streaming import stream
 from fieldstone.reading.trees import ancestors, subtree
 from fieldstone.resource import Resource
+from fieldstone.scopes import within
 from fieldstone.verbs import verb
 from fieldstone.visibility import including_deleted
 from fieldstone.writing import create, delete, patch, restore
@@ -102,6 +104,7 @@ __all__ = [
     "NotFound",
     "NotLoaded",
     "NotSent",
+    "OutOfScope",
     "Page",
     "PlanError",
     "Problem",
@@ -173,4 +176,5 @@ __all__ = [
     "upsert",
     "upsert_many",
     "verb",
+    "within",
 ]

@@ -13,6 +13,7 @@
     │   ├── NotFound             (also a LookupError)
     │   ├── MultipleFound        (also a LookupError)
     │   ├── Conflict
+    │   ├── OutOfScope
     │   └── StaleVersion
     ├── TransactionError
     │   ├── ReadOnlyTransaction
@@ -188,6 +189,19 @@ _CONFLICTS: dict[ConflictKind, tuple[str, str]] = {
         "a value",
     ),
 }
+
+
+class OutOfScope(DataError):
+    """Refuse a write that would leave a row outside what its session may touch."""
+
+    def __init__(self, subject: str, *, fields: Sequence[str] = ()) -> None:
+        self.subject = subject
+        self.fields = tuple(fields)
+        named = f" {', '.join(self.fields)}" if self.fields else " the change"
+        super().__init__(
+            f"{subject} refuses{named}: the row would lie outside what may be touched here. "
+            "Send values that lie within, or leave them out."
+        )
 
 
 class StaleVersion(DataError):

@@ -7,7 +7,7 @@ created and changed, how lists are ordered and how large a page may be. It runs 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal, get_args
@@ -56,6 +56,8 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
     `paging` says how a list goes on: by "offset", or by "keyset" with cursors, which `cursors` holds
     the secret of, as in `seek`. `total` says how far a request may have results counted, as in `page`:
     `True` for all of them, a number for no more, `False` for none.
+    `scope` is a dependency, as of FastAPI, that says which rows a request may touch, as in `within`: a
+    condition, or values by field, which a new row gets; or None for all.
     `exports` names the formats in which the whole list may be fetched; as a mapping, with the view
     that each takes by default. CSV takes a view without collections.
     Raises SchemaError or PlanError where a schema and the table contradict each other, and
@@ -81,6 +83,7 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
     search: Sequence[str] = ()
     exports: Sequence[Export] | Mapping[Export, str] = ()
     require_match: bool = False
+    scope: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         if not self.subject:
@@ -93,7 +96,7 @@ class Resource(Generic[ModelT, ReadT, CreateT, UpdateT]):
             check_read(schema, self.model)
             plan(self.model, schema)
         if self.create is not None:
-            check_create(self.create, self.model)
+            check_create(self.create, self.model, complete=self.scope is None)
         if self.update is not None:
             check_update(self.update, self.model)
         self._check_order()

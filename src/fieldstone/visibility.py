@@ -30,6 +30,10 @@ NORMAL: Sight = {}
 INCLUDING_DELETED: Sight = {_INCLUDING_DELETED: True}
 """The execution options of a statement that sees deleted rows."""
 
+_UNSCOPED = "fieldstone_unscoped"
+UNSCOPED: Sight = {_UNSCOPED: True}
+"""The execution options of a statement that no scope limits: it does what a foreign key would do."""
+
 SHOWN = "shown_"
 """How the name of an alias begins whose rows are seen in any case."""
 
@@ -49,9 +53,21 @@ def is_seeing_deleted(options: Mapping[str, Any]) -> bool:
     return bool(options.get(_INCLUDING_DELETED))
 
 
+def is_unscoped(options: Mapping[str, Any]) -> bool:
+    """Tell by the execution options of a statement whether scopes leave it alone."""
+    return bool(options.get(_UNSCOPED))
+
+
 def sight_of(statement: Any) -> Sight:
     """Give of a statement's execution options those that another statement needs to see the same rows."""
-    return INCLUDING_DELETED if sees_deleted(statement) else NORMAL
+    return sight_in(statement.get_execution_options())
+
+
+def sight_in(options: Mapping[str, Any]) -> Sight:
+    """Give of execution options those that say which rows are seen."""
+    return (
+        {name: True for name in (_INCLUDING_DELETED, _UNSCOPED) if options.get(name)} if options else NORMAL
+    )
 
 
 def is_hiding(model: type[Any]) -> bool:

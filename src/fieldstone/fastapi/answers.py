@@ -136,6 +136,8 @@ def _fields_of(error: Exception, connection: HTTPConnection) -> Iterator[FieldPr
     found: Sequence[errors.Problem] = ()
     if isinstance(error, errors.InvalidValues):
         found = error.problems[:_MOST_ERRORS]
+    elif isinstance(error, errors.OutOfScope):
+        found = [errors.Problem((field,), "out_of_scope", "must lie within") for field in error.fields]
     elif isinstance(error, errors.Conflict):
         found = [errors.Problem((field,), error.kind, _CONFLICTS[error.kind]) for field in error.fields]
     for problem in found:

@@ -19,6 +19,7 @@ from starlette.responses import StreamingResponse
 
 from fieldstone.fastapi.listing import query_model, refuse_unknown, statement_of
 from fieldstone.fastapi.problems import problem_responses
+from fieldstone.fastapi.scoping import scope_parameters, scoped
 from fieldstone.fastapi.sessions import AsyncStreamSession, StreamSession
 from fieldstone.fastapi.views import AnyResource, view_field
 from fieldstone.reading import stream, to_csv, to_ndjson
@@ -61,6 +62,7 @@ def _endpoint(resource: AnyResource, form: Export, *, sync: bool) -> Callable[..
         "session": StreamSession if sync else AsyncStreamSession,
         "query": Annotated[query_model(resource, "Export", _fields(resource, form)), Query()],
         "request": Request,
+        **scope_parameters(resource, "scope"),
     }
     shell.__signature__ = inspect.Signature(
         [
@@ -72,11 +74,13 @@ def _endpoint(resource: AnyResource, form: Export, *, sync: bool) -> Callable[..
     return shell  # type: ignore[no-any-return]  # its signature is known at run time only
 
 
-def _chunks(resource: AnyResource, form: Export, *, session: Any, query: Any, request: Request) -> Any:
+def _chunks(
+    resource: AnyResource, form: Export, *, session: Any, query: Any, request: Request, scope: Any = None
+) -> Any:
     refuse_unknown(resource, query, request, _operation_id(resource, form))
     view = getattr(query, "view", resource.export_view(form))
     schema = resource.all_views[view]
-    objects = stream(session, statement_of(resource, query), schema)
+    objects = stream(scoped(session, resource, scope), statement_of(resource, query), schema)
     return to_csv(objects, schema) if form == "csv" else to_ndjson(objects)
 
 

@@ -125,7 +125,8 @@ class Operation:
     def responses(self, resource: AnyResource) -> dict[int | str, dict[str, Any]]:
         """Describe in OpenAPI what is answered beside the result, and with it."""
         required = [428] if resource.require_match and self.name in ("patch", "delete") else []
-        problems = problem_responses(*sorted([*self.problems, *required]))
+        scoped = [403] if resource.scope is not None and self.name in ("create", "patch") else []
+        problems = problem_responses(*sorted([*self.problems, *required, *scoped]))
         if self.name == "list":
             return {self.status: {"headers": LINK}} | problems
         if self.name == "delete":

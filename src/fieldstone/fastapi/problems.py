@@ -91,6 +91,7 @@ KINDS: dict[type[Exception], Kind] = {
     errors.NotFound: Kind("not-found", 404, "Nothing was found"),
     errors.MultipleFound: Kind("multiple-found", 409, "More than one was found"),
     errors.Conflict: Kind("conflict", 409, "The change contradicts what is stored"),
+    errors.OutOfScope: Kind("out-of-scope", 403, "The row would lie outside what you may touch"),
     errors.StaleVersion: Kind("stale-version", 409, "The change is based on an old version"),
     errors.TransactionConflict: Kind(
         "transaction-conflict",
@@ -121,6 +122,7 @@ STALE_MATCH = Kind("stale-version", 412, "The change is based on an old version"
 
 _RESPONSES = {
     400: "The body is not JSON, or a header is malformed.",
+    403: "The row would lie outside what the request may touch.",
     404: "No row has this key.",
     409: "The change contradicts what is stored.",
     412: "The row is no longer what If-Match names.",

@@ -21,6 +21,7 @@ from sqlalchemy import inspect as sa_inspect
 from fieldstone.errors import DesignError
 from fieldstone.fastapi.exporting import add_exports
 from fieldstone.fastapi.operations import OPERATIONS, Call, Operation, OperationName, Operations
+from fieldstone.fastapi.scoping import scope_parameters, scoped
 from fieldstone.fastapi.sessions import AsyncReadSession, AsyncWriteSession, ReadSession, WriteSession
 from fieldstone.fastapi.views import AnyResource
 
@@ -105,16 +106,19 @@ def _endpoint(
 ) -> Callable[..., Any]:
     body = operation.body
 
+    def session_of(values: dict[str, Any]) -> Any:
+        return scoped(values["_session"], resource, values.get("_scope"))
+
     def call_of(values: dict[str, Any]) -> Call:
         key = tuple(values[parameter.name] for parameter in keys)
         sent, match = values.get("_sent"), values.get("_match")
         return Call(key, sent, values["_request"], values["_response"], match)
 
     def endpoint(**values: Any) -> Any:
-        return body(values["_session"], resource, call_of(values))
+        return body(session_of(values), resource, call_of(values))
 
     async def async_endpoint(**values: Any) -> Any:
-        return await body(values["_session"], resource, call_of(values))
+        return await body(session_of(values), resource, call_of(values))
 
     shell: Any = endpoint if sync else async_endpoint
     shell.__name__ = operation.id_for(resource)
@@ -129,7 +133,7 @@ def _other_parameters(resource: AnyResource, operation: Operation, *, sync: bool
     """Name them with an underscore, which no field of a model, and so no part of a key, begins with."""
     sessions = (ReadSession, WriteSession) if sync else (AsyncReadSession, AsyncWriteSession)
     found = {"_session": sessions[operation.writes], "_request": Request, "_response": Response}
-    found |= operation.conditions(resource)
+    found |= scope_parameters(resource, "_scope") | operation.conditions(resource)
     sent = operation.sent(resource)
     return [_parameter(name, kind) for name, kind in (found | ({"_sent": sent} if sent else {})).items()]
 

@@ -31,6 +31,7 @@ from fieldstone.reading.assembly import (
 from fieldstone.reading.objects import construct, object_of
 from fieldstone.reading.plans import ReadPlan, plan
 from fieldstone.reading.unreadable import Stored, rows_of
+from fieldstone.scopes import is_scoped
 from fieldstone.verbs import verb
 from fieldstone.visibility import NORMAL, Sight, sight_of
 
@@ -171,9 +172,10 @@ def _get(
     statement, layout, names = key_statement(made, beside)
     parameters = dict(zip(names, key_values(model, key), strict=True))
     rows = rows_of(session, statement, parameters)
-    if not rows:
+    found = assemble(session, made, schema, layout, rows)
+    if not found:
         raise NotFound(model.__name__, key=key)
-    return assemble(session, made, schema, layout, rows)[0], tuple(rows[0][layout.end :])
+    return found[0], tuple(rows[0][layout.end :])
 
 
 def _count(session: Session, statement: Statement, cap: int | None = None) -> int:
@@ -227,7 +229,22 @@ def assemble(
     parents: Parents = {}
     values = [layout.read(row, parents) for row in rows]
     _follow(session, parents, sight)
+    if is_scoped(session):
+        values = [one for one in values if _is_whole(made, one)]
     return _objects(schema, made, values)
+
+
+def _is_whole(made: ReadPlan, values: Values) -> bool:
+    """Tell whether all that a row needs lies within the session's scopes, after leaving out what does not."""
+    for related in made.collections:
+        found = values[related.name]
+        kept = [one for one in (found if related.many else [found]) if one and _is_whole(related.plan, one)]
+        values[related.name] = kept if related.many else next(iter(kept), None)
+    for related in made.joins:
+        found = values[related.name]
+        if found is not None and not _is_whole(related.plan, found):
+            values[related.name] = None
+    return not any(related.needed and values[related.name] is None for related in made.joins)
 
 
 def _follow(session: Session, parents: Parents, sight: Sight) -> None:

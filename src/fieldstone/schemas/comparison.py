@@ -73,9 +73,12 @@ def _check_read_column(
         )
 
 
-def check_create(schema: type[BaseModel], model: type[SQLModel]) -> None:
-    """Refuse a Create schema that allows what the table refuses, or lacks what it needs."""
-    _check_create(schema, model, frozenset(), set())
+def check_create(schema: type[BaseModel], model: type[SQLModel], *, complete: bool = True) -> None:
+    """Refuse a Create schema that allows what the table refuses, or lacks what it needs.
+
+    One that is not `complete` is completed by values that are known later only.
+    """
+    _check_create(schema, model, frozenset() if complete else frozenset(_needed(model)), set())
 
 
 def _check_create(

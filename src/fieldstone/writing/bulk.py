@@ -25,6 +25,7 @@ from fieldstone.branches import among
 from fieldstone.errors import PlanError
 from fieldstone.keys import key_attributes, key_names, mapper_of, selected, selected_model
 from fieldstone.models.fields import now
+from fieldstone.scopes import fills_of
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
 from fieldstone.visibility import including_deleted, is_hiding, sees_deleted
@@ -84,7 +85,7 @@ def _create_many(
     with explained(metadata=model.metadata):
         session.flush()
     with session.connection().begin_nested():
-        for batch in batches(model, rows):
+        for batch in batches(model, rows, fills_of(session, model)):
             counted += len(batch)
             with explained(metadata=model.metadata):
                 made += _insert_batch(session, model, batch, shape)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import and_, false, or_
+from sqlalchemy import ColumnElement, and_, false, or_
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
@@ -26,7 +26,13 @@ _POSTGRESQL: Any = postgresql.dialect  # its constructor has no types
 _POSTGRESQL = _POSTGRESQL()
 
 
-def target_of(model: type[SQLModel], on: On, update: Sequence[str] | None, dialect: str) -> Target:
+def target_of(
+    model: type[SQLModel],
+    on: On,
+    update: Sequence[str] | None,
+    dialect: str,
+    within: ColumnElement[bool] | None = None,
+) -> Target:
     """Check what an upsert is to decide by and to change. Raises ModelError, listing what there is."""
     mapper = mapper_of(model)
     if len(mapper.tables) > 1:
@@ -41,7 +47,7 @@ def target_of(model: type[SQLModel], on: On, update: Sequence[str] | None, diale
             f"An upsert cannot update {', '.join(map(repr, unknown))}: {model.__name__} has no such column. "
             f"Its columns are: {', '.join(mapper.columns.keys())}."
         )
-    return Target(model, unique_key(model, on, dialect), names, dialect)
+    return Target(model, unique_key(model, on, dialect), names, dialect, within)
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Target:
     key: UniqueKey
     update: tuple[str, ...] | None
     dialect: str
+    within: ColumnElement[bool] | None = None
 
     def changed(self, row: Row) -> tuple[str, ...]:
         """Name the columns that this row changes where one is stored."""
@@ -127,9 +134,10 @@ class Target:
         return Conflict(self.model.__name__, kind="unique", fields=self.key.fields, constraint=self.key.name)
 
     def in_sight(self) -> list[Any]:
-        """Keep to rows that are not deleted, where the key does not do so by itself."""
+        """Keep to rows that the session sees, where the key does not do so by itself."""
         hides = is_hiding(self.model) and self.key.where is None
-        return [cast(Any, self.model).deleted_at.is_(None)] if hides else []
+        there = [cast(Any, self.model).deleted_at.is_(None)] if hides else []
+        return there if self.within is None else [*there, self.within]
 
     def _insert(self) -> Any:
         dialect: Any = postgresql if self.dialect == "postgresql" else sqlite

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
 from fieldstone.branches import among
-from fieldstone.errors import Conflict, NotFound
+from fieldstone.errors import Conflict, NotFound, PlanError
 from fieldstone.keys import key_attributes, key_values
+from fieldstone.scopes import is_limited, scope_of
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
-from fieldstone.visibility import is_hiding
 from fieldstone.writing.links import Key, Links, Targets, links_of
 
 # PostgreSQL's protocol counts parameters in 16 bits, SQLite's default limit is 32,766.
@@ -34,11 +34,11 @@ def link(session: Session, model: type[SQLModel], key: Any, name: str, targets: 
     be a mapping from keys to the link's own fields: those that are sent are stored, also in a link that is
     there. Raises NotFound without the row, and Conflict without a target.
     """
-    links, row = links_of(model, name), key_values(model, key)
+    links, row = _links_of(session, model, name), key_values(model, key)
     wanted = links.targets(targets)
     with explained(metadata=model.metadata):
         session.flush()
-        if is_hiding(model):
+        if is_limited(session, model):
             _require(session, model, row)
         _require_targets(session, links, wanted)
     _insert(session, links, row, wanted)
@@ -53,10 +53,10 @@ def unlink(session: Session, model: type[SQLModel], key: Any, name: str, targets
 
     Raises NotFound without the row.
     """
-    links, row = links_of(model, name), key_values(model, key)
+    links, row = _links_of(session, model, name), key_values(model, key)
     with explained(metadata=model.metadata):
         session.flush()
-        if is_hiding(model):
+        if is_limited(session, model):
             _require(session, model, row)
         removed = _execute(
             session, delete(links.table).where(links.of(row), links.to(links.targets(targets)))
@@ -73,7 +73,7 @@ def replace_links(session: Session, model: type[SQLModel], key: Any, name: str, 
     A link that stays keeps its own fields, but for those that are sent. Of two transactions that
     replace the same row's links, one waits for the other. Raises NotFound and Conflict as `link` does.
     """
-    links, row = links_of(model, name), key_values(model, key)
+    links, row = _links_of(session, model, name), key_values(model, key)
     wanted = links.targets(targets)
     with explained(metadata=model.metadata):
         session.flush()
@@ -82,6 +82,17 @@ def replace_links(session: Session, model: type[SQLModel], key: Any, name: str, 
         _execute(session, delete(links.table).where(links.of(row), ~links.to(wanted)))
     _insert(session, links, row, wanted)
     _synchronise(session, links, row)
+
+
+def _links_of(session: Session, model: type[SQLModel], name: str) -> Links:
+    links = links_of(model, name)
+    if links.mapper is not None and scope_of(session, links.mapper.class_) is not None:
+        raise PlanError(
+            f"{model.__name__}.{name} cannot be linked here: this session has a scope for "
+            f"{links.mapper.class_.__name__}, and links are written without a look at their own fields. "
+            "Use create(...) and delete(...) on it."
+        )
+    return links
 
 
 def _insert(session: Session, links: Links, row: Key, wanted: Mapping[Key, Any]) -> None:
@@ -136,7 +147,7 @@ def _require(session: Session, model: type[SQLModel], row: Key, *, lock: bool = 
 def _require_targets(session: Session, links: Links, wanted: Mapping[Key, Any]) -> None:
     """Refuse targets that are in the table and out of sight: the database would take them."""
     target = links.target
-    if target is None or not is_hiding(target):
+    if target is None or not is_limited(session, target):
         return
     keys, attributes = list(wanted), key_attributes(target)
     step = PARAMETERS // len(attributes)

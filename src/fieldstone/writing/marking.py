@@ -25,7 +25,7 @@ from fieldstone.cache import cached
 from fieldstone.errors import Conflict
 from fieldstone.keys import mapper_of
 from fieldstone.models.fields import now
-from fieldstone.visibility import INCLUDING_DELETED, is_hiding
+from fieldstone.visibility import INCLUDING_DELETED, UNSCOPED, is_hiding
 from fieldstone.writing.rows import stamps
 from fieldstone.writing.synchronising import after_update, let_go
 
@@ -189,7 +189,7 @@ def is_kept_by(model: type[Any]) -> bool:
 def _set(session: Session, model: type[SQLModel], moment: datetime | None, *criteria: Any) -> list[Values]:
     attributes = needed(model)
     command: Any = update(model).where(*criteria).values(marks(model, moment))
-    options: dict[str, Any] = {"synchronize_session": False}
+    options: dict[str, Any] = {"synchronize_session": False, **UNSCOPED}
     if moment is None:
         options |= INCLUDING_DELETED
     if not attributes:
@@ -206,7 +206,7 @@ def _refuse_held(session: Session, model: type[SQLModel], rows: list[Values]) ->
         source: Any = hold.constraint.table if hold.holder is None else hold.holder
         for condition in hold.of(rows):
             probe = select(literal(1)).select_from(source).where(condition).limit(1)
-            if SQLAlchemySession.execute(session, probe).first() is not None:
+            if SQLAlchemySession.execute(session, probe, execution_options=UNSCOPED).first() is not None:
                 raise _referenced(model, hold)
 
 

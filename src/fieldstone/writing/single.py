@@ -7,6 +7,7 @@ field. None of them commits: the transaction that holds the session does, once, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -18,6 +19,7 @@ from sqlmodel import Session, SQLModel
 from fieldstone.errors import Conflict, InvalidValues, ModelError, NotFound, Problem
 from fieldstone.keys import key_names, key_values, mapper_of
 from fieldstone.schemas import stored_values
+from fieldstone.scopes import fills_of
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
 from fieldstone.visibility import INCLUDING_DELETED, is_hidden, is_hiding
@@ -41,7 +43,7 @@ def create(session: Session, model: type[ModelT], data: Data) -> ModelT:
     InvalidValues whose paths lead there. Raises InvalidValues for a value that a rule of the model or
     table refuses, and Conflict for one that contradicts another row; nothing is inserted then.
     """
-    made = nest(data, model)
+    made = nest(data, model, partial(fills_of, session))
     instance: ModelT = made.root.instance
     if len(made.nodes) > 1 or made.references:
         _flush_whole(session, made)

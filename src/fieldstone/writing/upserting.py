@@ -27,6 +27,7 @@ from fieldstone.errors import InvalidValues, ModelError, Problem
 from fieldstone.keys import key_attributes, key_names
 from fieldstone.reading.assembly import PARAMETERS
 from fieldstone.reading.fetching import get
+from fieldstone.scopes import fills_of, scope_of
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
 from fieldstone.violations.failures import failure_of
@@ -133,9 +134,9 @@ def _upsert(
     is changed in a stored row: by default all that was sent but the keys and `created_at`; `()`
     leaves it as it is. Raises ModelError for a key that is none, InvalidValues and Conflict.
     """
-    target = target_of(model, on, update, session.get_bind(model).dialect.name)
+    target = _target(session, model, on, update)
     answer = _answer(session, model, into)
-    row = new_row(model, data)
+    row = new_row(model, data, fills_of(session, model))
     target.refuse_null(row)
     with explained(metadata=model.metadata):
         session.flush()
@@ -165,7 +166,7 @@ def upsert_many(
     Two rows of the input with the same key are refused, since only one of them could be kept. The
     path of a problem begins with the row's index.
     """
-    target = target_of(model, on, update, session.get_bind(model).dialect.name)
+    target = _target(session, model, on, update)
     if not target.key.fields:
         raise ModelError(
             f"upsert_many cannot use {target.key.name} of {model.__name__}: it is over an expression, so "
@@ -176,7 +177,7 @@ def upsert_many(
     with explained(metadata=model.metadata):
         session.flush()
     with session.connection().begin_nested():
-        for batch in batches(model, rows):
+        for batch in batches(model, rows, fills_of(session, model)):
             target.refuse_repeated(batch, seen)
             for group in target.groups(batch):
                 counts += _upsert_group(session, target, group)
@@ -185,6 +186,13 @@ def upsert_many(
 
 
 # How it runs
+
+
+def _target(session: Session, model: type[SQLModel], on: On, update: Sequence[str] | None) -> Target:
+    scope = scope_of(session, model)
+    within = None if scope is None else scope.by_itself()
+    return target_of(model, on, update, session.get_bind(model).dialect.name, within)
+
 
 _OPTIONS = {"render_nulls": True, "populate_existing": True}
 _CREATED: Any = literal_column("xmax = 0")
