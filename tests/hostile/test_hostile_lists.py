@@ -103,6 +103,24 @@ UNKNOWN = [
 ]
 
 
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+async def test_an_export_is_asked_as_strictly_as_a_list(attacked: Attacked, form: str) -> None:
+    path = f"/api/tasks.{form}"
+    for name, values in REFUSED:
+        if name not in ("cursor", "size"):
+            await attacked.refused(
+                "GET", f"{path}?{name}={values[0]}", status=422, field=named(name, values[0])
+            )
+    for name in ("size", "offset", "cursor", "total", "format", "columns", "contact", "%00"):
+        field = name.replace("%00", "\0")
+        await attacked.refused("GET", f"{path}?{name}=1", status=422, field=field)
+    if form == "csv":
+        await attacked.refused("GET", f"{path}?view=full", status=422, field="view")
+    for other in ("xlsx", "csv.exe", "csv%00"):
+        await attacked.refused("GET", f"/api/tasks.{other}", status=404, field=None)
+    assert (await attacked.client.get("/api/workers.csv")).status_code == 404
+
+
 @pytest.mark.parametrize("name", UNKNOWN, ids=lambda one: one[:30])
 async def test_what_nobody_listed_cannot_be_asked_for(attacked: Attacked, name: str) -> None:
     field = str(httpx.QueryParams(f"{name}=1").multi_items()[0][0])[:100]

@@ -17,7 +17,7 @@ from fieldstone.template.models import Status
 from fieldstone.template.resources import tasks
 
 ORDERS = [
-    ("", "Most urgent first"),
+    ("", "Urgent first"),
     ("due_date", "Due first"),
     ("-updated_at", "Changed last"),
     ("-created_at", "Newest first"),

@@ -87,7 +87,9 @@ class Form(Generic[SchemaT]):
                 self.problems.setdefault(name, SENTENCES.get(entry["type"], entry["msg"]))
         except StaleVersion:
             self.stale = True
-            self.problems[""] = "Somebody else changed this while you did. Look at what is stored now."
+            self.problems[""] = (
+                "Somebody else changed this while you did. Compare what is stored now, then save."
+            )
         except InvalidValues as error:
             for problem in error.problems:
                 self.problems.setdefault(str(problem.path[0]) if problem.path else "", problem.message)

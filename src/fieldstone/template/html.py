@@ -91,7 +91,10 @@ def _options(rows: Iterable[Any], key: str) -> list[tuple[Any, str]]:
     return [(getattr(row, key), row.name) for row in rows]
 
 
-def _day(day: date) -> str:
+# What another program stored may be no date at all; it is shown as it is.
+def _day(day: Any) -> str:
+    if not isinstance(day, date):
+        return str(day)
     return f"{day.day} {day:%b}" if day.year == today().year else f"{day.day} {day:%b %Y}"
 
 
@@ -133,8 +136,18 @@ def _value(value: Any) -> str:
     return _day(value) if isinstance(value, date) else str(value).replace("_", " ")
 
 
-def _ago(moment: datetime) -> str:
+def _iso(moment: Any) -> str:
+    return moment.isoformat(sep=" ", timespec="seconds") if isinstance(moment, datetime) else str(moment)
+
+
+def _is_past(day: Any) -> bool:
+    return isinstance(day, date) and day < today()
+
+
+def _ago(moment: Any) -> str:
     """Say how long ago something was, as far as a person cares."""
+    if not isinstance(moment, datetime):
+        return str(moment)
     seconds = max(0, int((datetime.now(UTC) - moment).total_seconds()))
     for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds >= size:
@@ -151,14 +164,16 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(initials=_initials, words=_words, options=_options, day=_day, ago=_ago)
+    environment.filters.update(
+        initials=_initials, words=_words, options=_options, day=_day, ago=_ago, iso=_iso
+    )
     environment.filters.update(
         path=lambda path: _PATHS.get(path, _words(path)),
         operator=lambda name: _OPERATORS[name],
         value=_value,
     )
+    environment.tests["past"] = _is_past
     environment.globals.update(
-        today=today,
         statuses=STATUSES,
         named_statuses=_named(STATUSES),
         named_priorities=_named(get_args(Priority)),

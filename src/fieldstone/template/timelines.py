@@ -81,8 +81,8 @@ def _entries(session: Session, key: int, offset: int) -> Page[HistoryRead]:
 
 def _projects(session: Session, entries: Iterable[HistoryRead]) -> Mapping[int, str]:
     """Name the projects that a task was in, if it ever changed its project."""
-    changes = [entry.changes.get("project_id", Change()) for entry in entries if entry.action == "changed"]
-    keys = {key for change in changes for key in (change.old, change.new) if key is not None}
+    changes = [_changes(entry).get("project_id", Change()) for entry in entries if entry.action == "changed"]
+    keys = {key for change in changes for key in (change.old, change.new) if isinstance(key, int)}
     if not keys:
         return {}
     found = fetch(session, select(Project).where(col(Project.id).in_(keys)), ProjectLabel)
@@ -91,7 +91,7 @@ def _projects(session: Session, entries: Iterable[HistoryRead]) -> Mapping[int, 
 
 def _event(entry: HistoryRead, people: Mapping[str, str], projects: Mapping[int, str]) -> Event:
     actor = people.get(entry.actor, entry.actor) if entry.actor else None
-    changed = entry.changes if entry.action == "changed" else {}
+    changed = _changes(entry) if entry.action == "changed" else {}
     steps = [
         Step(NAMES[name], _shown(name, one.old, projects), _shown(name, one.new, projects), one.masked)
         for name, one in changed.items()
@@ -103,11 +103,28 @@ def _event(entry: HistoryRead, people: Mapping[str, str], projects: Mapping[int,
 def _sentence(entry: HistoryRead, people: Mapping[str, str]) -> str:
     if entry.model != "Assignment":
         return f"{entry.action} this task"
-    _, worker_id = json.loads(entry.key)
+    worker_id = _worker_of(entry.key)
     worker = people.get(worker_id, worker_id)
     if entry.action == "created":
-        return f"assigned {worker} as {entry.changes.get('role', Change()).new or 'assignee'}"
+        return f"assigned {worker} as {_changes(entry).get('role', Change()).new or 'assignee'}"
     return f"took {worker} off" if entry.action == "deleted" else f"changed the part of {worker}"
+
+
+def _changes(entry: HistoryRead) -> dict[str, Change]:
+    """Give the changes that can be told: another program may have stored what is none."""
+    changes: Any = entry.changes
+    if not isinstance(changes, dict):
+        return {}
+    return {name: one for name, one in changes.items() if isinstance(one, Change)}
+
+
+def _worker_of(key: str) -> str:
+    """Read the second part of an assignment's key."""
+    try:
+        _, worker_id = json.loads(key)
+    except ValueError:
+        return key
+    return str(worker_id)
 
 
 def _shown(name: str, value: Any, projects: Mapping[int, str]) -> str | None:
