@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import CompoundSelect, Delete, Executable, Select, Update, event, true
 from sqlalchemy.orm import Mapper, ORMExecuteState, Session
@@ -96,6 +97,7 @@ class _NotDeleted(LoaderCriteriaOption):
 
 _NOT_DELETED = _NotDeleted()
 _LIMITED = (Select, CompoundSelect, Update, Delete)
+_made: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 def _hide(state: ORMExecuteState) -> None:
@@ -103,7 +105,15 @@ def _hide(state: ORMExecuteState) -> None:
     if is_seeing_deleted(state.execution_options) or not isinstance(statement, _LIMITED):
         return
     if _NOT_DELETED not in statement._with_options:  # what an instance loads has the options of its statement
-        state.statement = statement.options(_NOT_DELETED)
+        state.statement = _hiding(statement)
+
+
+def _hiding(statement: Any) -> Any:
+    """Give a statement with the option; the same one again where a statement is kept, with its cache key."""
+    found = _made.get(statement)
+    if found is None:
+        found = _made[statement] = statement.options(_NOT_DELETED)
+    return found
 
 
 def _enlist(mapper: Mapper[Any], model: type[Any]) -> None:
