@@ -11,16 +11,13 @@ import ast
 import importlib
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import fieldstone
-
-ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "src" / "fieldstone"
+from tests.imports import FILES, PACKAGE, ROOM_NAMES, ROOT, Import, file_name, imports, parsed, room_of
 
 
 @dataclass(frozen=True)
@@ -41,9 +38,6 @@ NO_COMMIT = "AsyncEngine Engine create_engine create_async_engine commit begin"
 # For rooms that take a savepoint or begin what others end.
 NO_ENGINE = "AsyncEngine Engine create_engine create_async_engine"
 
-# Packages whose modules are rooms of their own; their `__init__` is the face that others take from.
-PACKAGES = {"models", "schemas", "violations", "database", "reading", "paging", "writing"}
-
 ROWS = (
     Row("errors"),
     Row("cache"),
@@ -55,7 +49,8 @@ ROWS = (
     Row("models.columns", "errors models.fields", MODELS, NO_IO),
     Row("models.constraints", "errors models.columns", MODELS, NO_IO),
     Row("models.relationships", "errors models.annotations", MODELS, NO_IO),
-    Row("models.validation", "errors models.fields models.columns", MODELS, NO_IO),
+    Row("models.inputs", "", MODELS, NO_IO),
+    Row("models.validation", "errors models.fields models.columns models.inputs", MODELS, NO_IO),
     Row(
         "models.flush",
         "errors models.columns models.validation",
@@ -119,23 +114,26 @@ ROWS = (
     Row("database", "database.database database.settings database.urls"),
     # From a schema to rows, and back.
     Row("keys", "errors cache", MODELS, NO_IO),
+    Row("listeners", "", "sqlalchemy", NO_IO),
+    Row("visibility", "listeners models", MODELS, NO_IO),
     Row("branches", "cache keys", MODELS, NO_IO),
+    Row("scopes", "errors branches keys models models.validation visibility", MODELS, NO_COMMIT),
     Row("writing.cycles", "errors cache keys models branches", MODELS, NO_COMMIT),
-    Row("reading.twins", "cache", MODELS, NO_IO),
+    Row("reading.twins", "cache models.inputs", MODELS, NO_IO),
     Row("reading.forms", "", PYDANTIC, NO_IO),
     Row("reading.anatomy", "models.fields reading.twins", MODELS, NO_IO),
     Row(
         "reading.exactness", "cache models.fields models.columns reading.forms reading.anatomy", MODELS, NO_IO
     ),
     Row("reading.plans", "errors cache keys reading.exactness schemas", MODELS, NO_IO),
-    Row("reading.objects", "reading.twins", MODELS, NO_IO),
-    Row("reading.assembly", "errors cache keys reading.plans", MODELS, NO_IO),
+    Row("reading.unreadable", "errors keys violations.failures", MODELS, NO_COMMIT),
+    Row("reading.objects", "reading.twins reading.unreadable", MODELS, NO_IO),
+    Row("reading.assembly", "errors cache keys reading.plans visibility", MODELS, NO_IO),
     Row("reading.preparation", "reading.assembly", "sqlalchemy", NO_IO),
     Row("reading.shapes", "reading.plans reading.assembly", "", NO_IO),
-    Row("reading.listeners", "", "sqlalchemy", NO_IO),
     Row(
         "reading.gathering",
-        "reading.plans reading.assembly reading.preparation reading.shapes reading.listeners "
+        "listeners reading.plans reading.assembly reading.preparation reading.shapes reading.unreadable "
         "violations.evidence",
         "sqlalchemy sqlmodel",
         NO_COMMIT,
@@ -143,14 +141,14 @@ ROWS = (
     Row(
         "reading.rendering",
         "cache reading.exactness reading.forms reading.plans reading.assembly reading.shapes "
-        "reading.gathering",
+        "reading.gathering reading.unreadable",
         "pydantic_core orjson",
         NO_IO,
     ),
     Row(
         "reading.ways",
-        "reading.anatomy reading.forms reading.plans reading.objects reading.assembly reading.preparation "
-        "reading.gathering reading.rendering",
+        "keys reading.anatomy reading.forms reading.plans reading.objects reading.assembly "
+        "reading.preparation reading.gathering reading.rendering reading.unreadable scopes visibility",
         MODELS,
         NO_COMMIT,
     ),
@@ -163,7 +161,7 @@ ROWS = (
     Row(
         "reading.fetching",
         "errors verbs keys reading.plans reading.assembly reading.ways paging.cursors "
-        "paging.keyset paging.pages",
+        "paging.keyset paging.pages visibility",
         MODELS,
         NO_COMMIT,
     ),
@@ -173,51 +171,67 @@ ROWS = (
         MODELS,
         NO_COMMIT,
     ),
-    Row("writing.uniques", "errors keys", MODELS, NO_IO),
-    Row("writing.nesting", "errors keys models.validation schemas writing.uniques", MODELS, NO_IO),
-    Row("writing.children", "errors keys branches writing.nesting writing.uniques", MODELS, NO_COMMIT),
+    Row("writing.uniques", "errors keys models.constraints", MODELS, NO_IO),
+    Row("writing.rows", "errors cache keys models.validation schemas schemas.values", MODELS, NO_IO),
     Row(
-        "writing.single",
-        "errors verbs keys writing.cycles schemas writing.nesting writing.children violations",
+        "writing.nesting", "errors keys models.validation schemas writing.uniques writing.rows", MODELS, NO_IO
+    ),
+    Row("writing.children", "errors keys branches writing.nesting writing.uniques", MODELS, NO_COMMIT),
+    Row("writing.versions", "errors keys", MODELS, NO_IO),
+    Row("writing.synchronising", "reading.assembly branches keys", MODELS, NO_COMMIT),
+    Row(
+        "writing.marking",
+        "errors cache keys branches models.fields visibility writing.rows writing.synchronising",
         MODELS,
         NO_COMMIT,
     ),
-    Row("writing.rows", "errors cache keys models.validation schemas schemas.values", MODELS, NO_IO),
-    Row("writing.conflicts", "errors keys models writing.rows writing.uniques", MODELS, NO_IO),
+    Row(
+        "writing.single",
+        "errors verbs keys writing.cycles schemas writing.nesting writing.children "
+        "writing.versions violations visibility writing.marking scopes",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row("writing.conflicts", "errors keys models writing.rows writing.uniques visibility", MODELS, NO_IO),
     Row("writing.returned", "errors reading.objects reading.plans", MODELS, NO_IO),
-    Row("writing.synchronising", "reading.assembly branches keys", MODELS, NO_COMMIT),
     Row(
         "writing.upserting",
         "errors verbs keys writing.cycles reading.fetching writing.conflicts writing.returned "
-        "writing.rows writing.synchronising writing.uniques violations violations.failures",
+        "writing.rows writing.synchronising writing.uniques violations violations.failures "
+        "branches reading.assembly scopes",
         MODELS,
         NO_COMMIT,
     ),
     Row(
         "writing.bulk",
         "errors verbs keys branches writing.cycles writing.returned writing.rows "
-        "writing.synchronising violations",
+        "writing.synchronising violations visibility models.fields writing.marking scopes",
         MODELS,
         NO_COMMIT,
     ),
-    Row("writing.links", "errors cache keys branches schemas", MODELS, NO_IO),
-    Row("writing.linking", "errors verbs keys writing.links violations", MODELS, NO_COMMIT),
+    Row("writing.links", "errors cache keys branches schemas visibility", MODELS, NO_IO),
+    Row(
+        "writing.linking",
+        "errors verbs keys writing.links violations branches visibility scopes",
+        MODELS,
+        NO_COMMIT,
+    ),
     Row("aftercommit", "verbs", "sqlalchemy sqlmodel", f"{NO_ENGINE} commit"),
-    Row("reading.aggregates", "errors verbs reading.objects", MODELS, NO_COMMIT),
+    Row("reading.aggregates", "errors verbs reading.objects reading.unreadable", MODELS, NO_COMMIT),
     Row(
         "reading.streaming",
-        "errors reading.plans reading.assembly reading.ways reading.fetching",
+        "errors keys reading.plans reading.assembly reading.unreadable reading.ways visibility",
         MODELS,
         NO_COMMIT,
     ),
     Row("reading.exports", "errors", PYDANTIC, NO_IO),
     Row(
         "writing.claiming",
-        "errors verbs keys reading.plans reading.assembly reading.ways schemas reading.fetching violations",
+        "errors verbs keys reading.plans reading.assembly reading.ways schemas violations",
         MODELS,
         NO_COMMIT,
     ),
-    Row("filters", "errors keys models.columns models.fields", MODELS, NO_IO),
+    Row("filters", "errors keys models.columns models.fields models.inputs", MODELS, NO_IO),
     Row(
         "reading.trees",
         "errors cache verbs keys branches reading.plans schemas reading.objects reading.fetching",
@@ -233,16 +247,23 @@ ROWS = (
     Row("writing", "writing.bulk writing.claiming writing.linking writing.single writing.upserting"),
     Row(
         "history",
-        "errors cache verbs models models.fields keys writing.uniques paging.pages reading reading.listeners",
+        "errors cache verbs listeners models models.fields keys writing.uniques paging.pages reading "
+        "visibility scopes",
         MODELS,
         NO_ENGINE,
     ),
-    Row("resource", "errors keys reading.plans paging.pages filters schemas", MODELS, NO_IO),
+    Row(
+        "resource",
+        "errors keys reading.exports reading.plans paging.cursors paging.ordering paging.pages filters "
+        "schemas",
+        MODELS,
+        NO_IO,
+    ),
     # The edges, each with its own framework.
     Row(
         "fastapi",
-        "errors verbs violations database keys paging.cursors paging.pages paging.navigation "
-        "filters reading writing resource",
+        "errors cache verbs violations database keys paging.cursors paging.pages "
+        "paging.navigation filters reading reading.exports writing resource scopes",
         f"{MODELS} fastapi starlette anyio",
     ),
     Row("check", "errors", "typer"),
@@ -260,59 +281,6 @@ ROWS = (
     ),
 )
 TABLE = {row.room: row for row in ROWS}
-
-
-@dataclass(frozen=True)
-class Import:
-    """One name that a file takes from a module."""
-
-    line: int
-    module: str
-    name: str | None
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.module}" + (f" ({self.name})" if self.name else "")
-
-    @property
-    def library(self) -> str:
-        return self.module.partition(".")[0]
-
-    @property
-    def room(self) -> str:
-        """Name the room of Fieldstone that this takes from; `fieldstone` where it is the public face."""
-        parts = self.module.split(".")[1:]
-        if parts and parts[0] not in PACKAGES:
-            return parts[0]
-        named = ".".join([*parts, self.name or ""])
-        return named if named in ROOM_NAMES else ".".join(parts) or "fieldstone"
-
-
-def room_of(file: Path) -> str:
-    parts = file.relative_to(PACKAGE).with_suffix("").parts
-    if parts[0] not in PACKAGES:
-        return parts[0]
-    return parts[0] if parts[1] == "__init__" else ".".join(parts)
-
-
-FILES = sorted(PACKAGE.rglob("*.py"))
-ROOM_NAMES = {room_of(file) for file in FILES} - {"__init__"}
-
-
-def file_name(file: Path) -> str:
-    return file.relative_to(ROOT).as_posix()
-
-
-def parsed(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-
-
-def imports(file: Path) -> Iterator[Import]:
-    for node in ast.walk(parsed(file)):
-        if isinstance(node, ast.Import):
-            yield from (Import(node.lineno, alias.name, None) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{file_name(file)}:{node.lineno}: write the import from fieldstone on"
-            yield from (Import(node.lineno, node.module or "", alias.name) for alias in node.names)
 
 
 def test_every_room_has_a_row_and_every_row_a_room() -> None:

@@ -164,8 +164,8 @@ async def test_a_bad_value_is_refused_and_nothing_is_claimed(stored: Face) -> No
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        (select(Task.id), "A claim takes whole rows. Write: select(Task)"),
-        (select(Task, Worker), "A claim takes an ordinary select(Model), and nothing beside it."),
+        (select(Task.id), "A claim takes an ordinary select(Task), and nothing beside it."),
+        (select(Task, Worker), "A claim takes an ordinary select(Task), and nothing beside it."),
         (PENDING.limit(1), "A claim locks rows of Task, and this select gives groups or a slice of them."),
         (PENDING.offset(1), "A claim locks rows of Task, and this select gives groups or a slice of them."),
         (PENDING.distinct(), "A claim locks rows of Task, and this select gives groups or a slice of them."),

@@ -140,9 +140,9 @@ CASES: list[tuple[Any, list[int]]] = [
     ("q=alpha nowhere", []),
     # order
     ("sort=total", [3, 1, 2, 4]),
-    ("sort=-total", [1, 3, 2, 4]),
+    ("sort=-total", [2, 4, 1, 3]),
     ("sort=note,-id", [3, 1, 4, 2]),
-    ("sort=-note,id", [1, 3, 2, 4]),
+    ("sort=-note,id", [2, 4, 1, 3]),
     ("sort=-id&name__icontains=alpha", [2, 1]),
     # from Python, with values
     ({"name__in": ["Alpha"], "points__ge": 10, "flag": True}, [1]),
@@ -183,8 +183,8 @@ TASK_CASES: list[tuple[str, list[int]]] = [
     ("q=r&status=completed", [3]),
     ("sort=-title", [1, 3, 5, 2, 4]),
     ("sort=project.name,-title", [1, 2, 3, 5, 4]),
-    ("sort=-project.name,title", [3, 2, 1, 4, 5]),
-    ("sort=-reviewer_id,title", [1, 4, 2, 5, 3]),
+    ("sort=-project.name,title", [4, 5, 3, 2, 1]),
+    ("sort=-reviewer_id,title", [2, 5, 3, 1, 4]),
     ("sort=parent.project.slug,title", [4, 2, 3, 5, 1]),
 ]
 
@@ -240,7 +240,7 @@ async def test_a_relationship_to_one_row_from_the_far_side_can_be_sorted_by(doma
         domain.Worker, read=domain.WorkerRead, filters=["profile.bio", "profile"], sort=["profile.bio"]
     )
     for query, keys in [
-        ("sort=-profile.bio", ["@ada", "@grace", "@claude-code"]),
+        ("sort=-profile.bio", ["@grace", "@claude-code", "@ada"]),
         ("sort=profile.bio", ["@ada", "@claude-code", "@grace"]),
         ("profile__is_null=true", ["@claude-code", "@grace"]),
         ("profile.bio__startswith=Counts", ["@ada"]),
@@ -262,7 +262,7 @@ async def test_inherited_tables_are_filtered_and_sorted(domain_face: Face) -> No
         session.add_all(
             [domain.Car(wheels=3, owner_id="@ada"), domain.Car(doors=2), domain.Vehicle(wheels=3)]
         )
-    for query, doors in [("wheels=3&owner.name=Ada", [5]), ("doors__ge=1&sort=-owner.name,wheels", [5, 2])]:
+    for query, doors in [("wheels=3&owner.name=Ada", [5]), ("doors__ge=1&sort=-owner.name,wheels", [2, 5])]:
         async with domain_face.transaction(read_only=True) as session:
             statement = cars.select(cars.selection(query))
             rows = await domain_face(fetch, session, statement, domain.CarRead)

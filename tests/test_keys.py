@@ -7,9 +7,12 @@ from uuid import UUID
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import func
+from sqlalchemy.orm import aliased
+from sqlmodel import select
 
-from fieldstone import InvalidValues, ModelError
-from fieldstone.keys import key_names, key_type, key_values, mapper_of
+from fieldstone import InvalidValues, ModelError, PlanError
+from fieldstone.keys import key_names, key_type, key_values, mapper_of, selected, selected_model
 from tests.domain import Assignment, Car, Document, Task, TaskRead, Worker
 
 DOCUMENT = UUID("018f0000-0000-7000-8000-000000000001")
@@ -69,3 +72,31 @@ def test_the_type_of_a_key_carries_its_bounds() -> None:
 def test_a_schema_has_no_key() -> None:
     with pytest.raises(ModelError, match=r"TaskRead is not a table model. Declare it as: class TaskRead"):
         mapper_of(TaskRead)
+
+
+def test_a_select_tells_whose_rows_it_gives() -> None:
+    other = aliased(Task)
+    assert selected(select(Task), "A read", alone=True) is Task
+    assert selected(select(other), "A read", alone=True) is other
+    assert selected_model(select(other), "A read", alone=True) is Task
+    assert selected(select(Task.id, Worker), "A count") is Task
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        (select(Task.id), "Task"),
+        (select(Task, Worker), "Task"),
+        (select(func.count()), "Model"),
+        (select(Task).union(select(Task)), "Model"),
+        (Task, "Model"),
+        (None, "Model"),
+    ],
+)
+def test_a_select_of_anything_else_is_refused(statement: Any, named: str) -> None:
+    with pytest.raises(PlanError) as refused:
+        selected(statement, "A claim", alone=True)
+    assert str(refused.value) == (
+        f"A claim takes an ordinary select({named}), and nothing beside it. "
+        "For columns and groups there is aggregate(...)."
+    )

@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI
 from openapi_spec_validator import validate
 
 from fieldstone.fastapi import install, routes
-from fieldstone.fastapi.listing import Listing
+from fieldstone.fastapi.listing import OWN
 from fieldstone.filters.grammar import RESERVED
 from fieldstone.testing import count_statements
 from tests import domain, filtered
@@ -270,4 +270,4 @@ def test_a_column_named_as_a_parameter_of_the_list_is_written_with_its_operator(
 
 
 def test_the_names_of_a_lists_own_parameters_are_reserved() -> None:
-    assert set(Listing.model_fields) <= RESERVED
+    assert set(OWN) <= RESERVED

@@ -176,43 +176,56 @@ async def test_what_is_no_select_of_the_model_is_refused(stored: Face) -> None:
 # Links
 
 
-def offset_page(offset: int, has_more: bool) -> Page[SubtaskRead]:
-    return Page[SubtaskRead](items=[], size=20, offset=offset, has_more=has_more)
+def offset_page(offset: int, has_more: bool, total: int | None = None, capped: bool = False) -> Page[Any]:
+    return Page[SubtaskRead](
+        items=[], size=20, offset=offset, has_more=has_more, total=total, total_capped=capped
+    )
 
 
 @pytest.mark.parametrize(
-    ("part", "links"),
+    ("part", "offsets"),
     [
         (offset_page(0, False), {}),
-        (offset_page(0, True), {"next": "/tasks?done=true&size=20&offset=20"}),
-        (offset_page(10, False), {"prev": "/tasks?done=true&size=20&offset=0"}),
-        (offset_page(10_000_000, True), {"prev": "/tasks?done=true&size=20&offset=9999980"}),
+        (offset_page(0, True), {"next": 20}),
+        (offset_page(10, False), {"prev": 0}),
+        (offset_page(10_000_000, True), {"prev": 9_999_980}),
+        (offset_page(20, True, 61), {"prev": 0, "next": 40, "last": 60}),
+        (offset_page(20, True, 60), {"prev": 0, "next": 40, "last": 40}),
+        (offset_page(20, True, 60, capped=True), {"prev": 0, "next": 40}),
+        (offset_page(900, False, 25), {"prev": 20, "last": 20}),
+        (offset_page(0, False, 0), {"last": 0}),
+        (offset_page(0, True, 10_000_021), {"next": 20}),
     ],
 )
-def test_links_of_an_offset_page_keep_the_rest_of_the_query(part: Any, links: dict[str, str]) -> None:
-    assert page_links(part, "/tasks?done=true&offset=7&size=20") == links
+def test_links_of_an_offset_page_keep_the_rest_of_the_query(part: Any, offsets: dict[str, int]) -> None:
+    links = {relation: f"/tasks?done=true&size=20&offset={offset}" for relation, offset in offsets.items()}
+    assert page_links(part, "/tasks?done=true&offset=7&size=20") == {
+        "first": "/tasks?done=true&size=20",
+        **links,
+    }
 
 
 @pytest.mark.parametrize(
-    ("edges", "links"),
+    ("edges", "cursors"),
     [
         ({}, {}),
-        ({"next": "n-_"}, {"next": "/tasks?done=true&size=20&cursor=n-_"}),
-        (
-            {"next": "n", "previous": "p"},
-            {"next": "/tasks?done=true&size=20&cursor=n", "prev": "/tasks?done=true&size=20&cursor=p"},
-        ),
+        ({"next": "n-_"}, {"next": "n-_"}),
+        ({"next": "n", "previous": "p"}, {"next": "n", "prev": "p"}),
     ],
 )
-def test_links_of_a_keyset_page_keep_the_rest_of_the_query(edges: Any, links: dict[str, str]) -> None:
+def test_links_of_a_keyset_page_keep_the_rest_of_the_query(edges: Any, cursors: dict[str, str]) -> None:
     part = KeysetPage[SubtaskRead](items=[], size=20, **edges)
-    assert page_links(part, "/tasks?done=true&cursor=x&size=20") == links
+    links = {relation: f"/tasks?done=true&size=20&cursor={cursor}" for relation, cursor in cursors.items()}
+    assert page_links(part, "/tasks?done=true&cursor=x&size=20") == {
+        "first": "/tasks?done=true&size=20",
+        **links,
+    }
 
 
 def test_a_link_keeps_repeated_and_empty_parameters_and_drops_the_fragment() -> None:
     part = KeysetPage[SubtaskRead](items=[], size=20, next="n")
     found = page_links(part, "https://example.org/t?tag=a&tag=b&q=&q2=a%26b%20c#top")
-    assert found == {"next": "https://example.org/t?tag=a&tag=b&q=&q2=a%26b+c&cursor=n"}
+    assert found["next"] == "https://example.org/t?tag=a&tag=b&q=&q2=a%26b+c&cursor=n"
 
 
 def test_a_link_header_names_each_relation_and_cannot_be_broken_out_of() -> None:

@@ -16,6 +16,7 @@ from fieldstone.errors import (
     NotFound,
     NotLoaded,
     NotSent,
+    OutOfScope,
     PlanError,
     Problem,
     ReadOnlyTransaction,
@@ -47,6 +48,7 @@ from fieldstone.models import (
     Json,
     Model,
     Relationship,
+    SoftDeleted,
     StoredAs,
     Timestamps,
     UtcDatetime,
@@ -66,8 +68,10 @@ from fieldstone.reading.plans import Depth, ReadPlan, loading, plan
 from fieldstone.reading.streaming import stream
 from fieldstone.reading.trees import ancestors, subtree
 from fieldstone.resource import Resource
+from fieldstone.scopes import within
 from fieldstone.verbs import verb
-from fieldstone.writing import create, delete, patch
+from fieldstone.visibility import including_deleted
+from fieldstone.writing import create, delete, patch, restore
 from fieldstone.writing.bulk import create_many, delete_where, patch_where
 from fieldstone.writing.claiming import claim, claim_many, get_for_update
 from fieldstone.writing.linking import link, replace_links, unlink
@@ -101,6 +105,7 @@ __all__ = [
     "NotFound",
     "NotLoaded",
     "NotSent",
+    "OutOfScope",
     "Page",
     "PlanError",
     "Problem",
@@ -112,6 +117,7 @@ __all__ = [
     "SchemaError",
     "Selection",
     "Settings",
+    "SoftDeleted",
     "Sort",
     "StaleVersion",
     "StoredAs",
@@ -146,6 +152,7 @@ __all__ = [
     "get_for_update",
     "history_of",
     "history_table",
+    "including_deleted",
     "json",
     "json_get",
     "json_page",
@@ -162,6 +169,7 @@ __all__ = [
     "patch_where",
     "plan",
     "replace_links",
+    "restore",
     "seek",
     "stream",
     "subtree",
@@ -173,4 +181,5 @@ __all__ = [
     "upsert",
     "upsert_many",
     "verb",
+    "within",
 ]

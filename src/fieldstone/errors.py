@@ -13,6 +13,7 @@
     │   ├── NotFound             (also a LookupError)
     │   ├── MultipleFound        (also a LookupError)
     │   ├── Conflict
+    │   ├── OutOfScope
     │   └── StaleVersion
     ├── TransactionError
     │   ├── ReadOnlyTransaction
@@ -190,14 +191,36 @@ _CONFLICTS: dict[ConflictKind, tuple[str, str]] = {
 }
 
 
-class StaleVersion(DataError):
-    """Refuse a write based on a version that is no longer the stored one."""
+class OutOfScope(DataError):
+    """Refuse a write that would leave a row outside what its session may touch."""
 
-    def __init__(self, subject: str, *, key: object = None) -> None:
+    def __init__(self, subject: str, *, fields: Sequence[str] = ()) -> None:
+        self.subject = subject
+        self.fields = tuple(fields)
+        named = f" {', '.join(self.fields)}" if self.fields else " the change"
+        super().__init__(
+            f"{subject} refuses{named}: the row would lie outside what may be touched here. "
+            "Send values that lie within, or leave them out."
+        )
+
+
+class StaleVersion(DataError):
+    """Refuse a write based on a version that is no longer the stored one.
+
+    `version` is what the write named, `current` what is stored; None where it is not known.
+    """
+
+    def __init__(
+        self, subject: str, *, key: object = None, version: object = None, current: object = None
+    ) -> None:
         self.subject = subject
         self.key = key
+        self.version = version
+        self.current = current
+        now = "" if current is None else f": its version is {current} now"
         super().__init__(
-            f"{subject} was changed by someone else since it was read. Read it again, then repeat the change."
+            f"{subject} was changed by someone else since it was read{now}. "
+            "Read it again, then repeat the change."
         )
 
 

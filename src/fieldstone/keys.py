@@ -1,4 +1,4 @@
-"""What identifies a row: the key columns of a model, and one key value coerced to their types.
+"""What identifies a row: the model, its key columns, and one key value coerced to their types.
 
 A key from outside is read as Pydantic reads the key's field, so `"018f…"` and `UUID("018f…")`
 name the same row on every database, and `"abc"` for an integer key is refused before any SQL.
@@ -11,13 +11,14 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import Select
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import Mapper, QueryableAttribute
 from sqlmodel import SQLModel
 
 from fieldstone.cache import cached
-from fieldstone.errors import InvalidValues, ModelError, Problem
+from fieldstone.errors import InvalidValues, ModelError, PlanError, Problem
 
 
 def mapper_of(model: type[Any]) -> Mapper[Any]:
@@ -32,11 +33,42 @@ def mapper_of(model: type[Any]) -> Mapper[Any]:
     return mapper
 
 
+def selected(statement: Any, by: str, *, alone: bool = False) -> Any:
+    """Find the model, or the alias of one, whose rows a select gives; `by` is what was given the select.
+
+    `alone` asks for whole rows, and nothing beside them. Raises PlanError.
+    """
+    described: Any = statement.column_descriptions if isinstance(statement, Select) else [{}]
+    entity = described[0].get("entity")
+    if entity is not None and (not alone or (len(described) == 1 and described[0]["expr"] is entity)):
+        return entity
+    name = "Model" if entity is None else sa_inspect(entity).mapper.class_.__name__
+    raise PlanError(
+        f"{by} takes an ordinary select({name}), and nothing beside it. "
+        "For columns and groups there is aggregate(...)."
+    )
+
+
+def selected_model(statement: Any, by: str, *, alone: bool = False) -> type[Any]:
+    """Find the model whose rows a select gives, whether or not it stands there under an alias."""
+    model: type[Any] = sa_inspect(selected(statement, by, alone=alone)).mapper.class_
+    return model
+
+
 @cached
 def key_names(model: Any) -> tuple[str, ...]:
     """Name the attributes that hold the primary key, in the order of its columns."""
     mapper = mapper_of(model)
     return tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
+
+
+@cached
+def version_name(model: Any) -> str | None:
+    """Name the attribute that counts the versions of a row; None where the model keeps none."""
+    mapper = mapper_of(model)
+    if mapper.version_id_col is None:
+        return None
+    return str(mapper.get_property_by_column(mapper.version_id_col).key)
 
 
 def key_attributes(entity: Any) -> tuple[QueryableAttribute[Any], ...]:

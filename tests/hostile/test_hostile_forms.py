@@ -15,7 +15,7 @@ from tests.template.visitor import BROWSER
 FORM = "application/x-www-form-urlencoded"
 PARTS = "multipart/form-data; boundary=x"
 FORMS = ["/new/task", "/new/project", "/tasks/1/edit", "/tasks/1/subtasks", "/tasks/1/assign"]
-BUTTONS = ["/tasks/1/move", "/tasks/1/unassign"]
+BUTTONS = ["/tasks/1/move", "/tasks/1/unassign", "/me"]
 
 
 def part(name: str, value: bytes, more: str = "") -> bytes:
@@ -75,6 +75,13 @@ REFUSED: list[tuple[str, str, str]] = [
     ("/tasks/1/assign", "worker_id=%00", "worker_id"),
     ("/tasks/1/assign", "worker_id=@idle&role=x", "role"),
     ("/tasks/1/assign", "worker_id=@busy", "worker_id"),
+    ("/tasks/1/edit", "title=x&version=x", "version"),
+    ("/tasks/1/edit", "title=x&version=%00", "version"),
+    ("/me", "", "back"),
+    ("/me", "back=/&worker_id=%00", "worker_id"),
+    ("/me", "back=/&worker_id=nobody", "worker_id"),
+    ("/claim", "project=%00", "project"),
+    ("/claim", "project=" + "x" * 41, "project"),
     ("/tasks/1/unassign", "", "worker_id"),
     ("/tasks/1/unassign", "worker_id=%00", "worker_id"),
     ("/tasks/1/unassign", "worker_id=%ff", "worker_id"),
@@ -196,8 +203,14 @@ ADDRESSES: list[tuple[str, str, list[str], int]] = [
     ("GET", "/new/task?project_id={}", ["x", "", "9" * 5_000, "NaN", "%00", "%ff"], 422),
     ("GET", "/?offset={}", ["-1", "100001", "9" * 5_000, "x", "+", "NaN", "%00"], 422),
     ("GET", "/?status={}", ["x", "+", "%00", "%ff"], 422),
-    ("GET", "/?project={}", ["%00", "%ff", "x" * 41], 422),
-    ("GET", "/?worker={}", ["%00", "%ff", "nobody"], 422),
+    ("GET", "/?project.slug={}", ["%00", "%ff", "x" * 41, "a b"], 422),
+    ("GET", "/?assignments.worker_id={}", ["%00", "%ff", "nobody"], 422),
+    ("GET", "/?q={}", ["%00", "x" * 201, "+".join("abcdefghijk")], 422),
+    ("GET", "/?sort={}", ["x", "-", ",", "title,title", "contact", "%00"], 422),
+    ("GET", "/?{}=1", ["nope", "contact", "status__like", "%00", "%ff", "title", "x" * 5_000], 422),
+    ("GET", "/deleted?offset={}", ["-1", "100001", "9" * 5_000, "x", "", "%00"], 422),
+    ("POST", "/tasks/{}/restore", KEYS, 404),
+    ("GET", "/tasks/1?history={}", ["-1", "100001", "9" * 5_000, "x", "", "NaN", "%00"], 422),
     ("GET", "/{}", ["nothing", "%00", "%ff", "%ED%A0%80", "x" * 10_000, "static/nothing", "static/%00"], 404),
     ("PUT", "/{}", ["", "tasks/1", "new/task", "workers"], 405),
     ("DELETE", "/{}", ["", "tasks/1", "tasks/1/edit", "projects/shop"], 405),

@@ -84,7 +84,6 @@ async def test_ten_megabytes_are_answered_in_a_few_words(
         ("POST", "/api/tasks", {"title": "x", "parent_id": 4711}, ["parent_id"]),
         ("PATCH", "/api/tasks/1", {"project_id": 2**31 - 1}, ["project_id"]),
         ("POST", "/api/tasks/1/assignments", {"worker_id": "@nobody"}, ["worker_id"]),
-        ("POST", "/api/tasks/4711/assignments", {"worker_id": "@idle"}, ["task_id"]),
         ("POST", "/api/projects", {"name": "x", "slug": "shop"}, ["slug"]),
         ("PATCH", "/api/projects/1", {"slug": "other"}, ["slug"]),
         ("POST", "/api/workers", {"id": "@busy", "name": "x", "type": "human"}, ["id"]),
@@ -117,6 +116,12 @@ ADDRESSES: list[tuple[list[str], str, list[str], int, str | None]] = [
     (["GET", "PATCH", "DELETE"], "/api/projects/{}", NOT_THERE, 404, None),
     (["GET", "PATCH", "DELETE"], "/api/tasks/{}", NOT_THERE, 404, None),
     (["DELETE"], UNASSIGN, NOT_THERE, 404, None),
+    (["POST"], "/api/tasks/{}/assignments", NOT_THERE, 404, None),
+    (["POST"], "/api/tasks/{}/restore", NOT_THERE, 404, None),
+    (["POST"], "/api/tasks/{}/restore", NO_NUMBERS + TOO_LARGE, 422, "task_id"),
+    (["GET"], "/api/tasks/{}/tree", NOT_THERE, 404, None),
+    (["GET"], "/api/tasks/{}/tree", NO_NUMBERS + TOO_LARGE, 422, "task_id"),
+    (["GET"], "/api/tasks/{}/history", NO_NUMBERS + TOO_LARGE, 422, "task_id"),
     (["GET", "PATCH", "DELETE"], "/api/workers/{}", ["@nobody", "%40nobody"], 404, None),
     (["DELETE"], "/api/tasks/1/assignments/{}", ["@nobody", "@idle"], 404, None),
     (["GET", "POST", "PATCH"], "/api/{}", ["nothing", "%00", "%ff", "tasks/1/nothing"], 404, None),
@@ -137,7 +142,7 @@ async def test_a_key_that_no_row_has_is_refused(
 LISTS = ["/api/projects", "/api/tasks", "/api/workers"]
 SIZES = ["0", "-1", "101", "2147483648", DIGITS, "x", "", "1.5", "NaN", "1e1", "%00", "%ff", "null", "[]"]
 OFFSETS = ["-1", "-9223372036854775809", "10000001", DIGITS, "x", "", "1.5", "NaN", "Infinity", "%00"]
-UNKNOWN = ["nope", "Size", "limit", "sort", "size[]", "__class__", "%00", "%ff", "%ED%A0%80", "q", "*"]
+UNKNOWN = ["nope", "Size", "limit", "size[]", "__class__", "%00", "%ff", "%ED%A0%80", "status__", "__in", "*"]
 BOARD = ["/api/board"]
 PARAMETERS: list[tuple[list[str], str, list[str]]] = [
     (LISTS, "size", SIZES),
@@ -145,8 +150,9 @@ PARAMETERS: list[tuple[list[str], str, list[str]]] = [
     (LISTS, "total", ["maybe", "", "2", "%00", "[]"]),
     (BOARD, "offset", [*OFFSETS, "100001"]),
     (BOARD, "status", ["x", "", "Pending", "%00", "%ff", "[]"]),
-    (BOARD, "project", ["%00", "%ff", "%ED%A0%80", "a b", "'", "%25", "x" * 41, "x" * 10_000]),
-    (BOARD, "worker", ["%00", "%ff", "no-at", "@%00", "@a%0A", "@" + "x" * 40]),
+    (BOARD, "priority", ["x", "", "urgent", "%00", "[]"]),
+    (BOARD, "project.slug", ["%00", "%ff", "%ED%A0%80", "a b", "'", "%25", "x" * 41, "x" * 10_000]),
+    (BOARD, "assignments.worker_id", ["%00", "%ff", "no-at", "@%00", "@a%0A", "@" + "x" * 40]),
 ]
 
 

@@ -41,8 +41,19 @@ BADLY: list[tuple[str, str, str]] = [
     ("task", "id = 2", "parent_id = 2"),
     ("worker", "id = '@busy'", "id = 'Not a key'"),
     ("assignment", "task_id = 1", "task_id = 4711"),
+    # A history that is none.
+    ("history", "model = 'Task' AND key = '1'", "actor_kind = 'unheard', action = 'unheard', actor = ''"),
+    ("history", "model = 'Task' AND key = '1'", "changes = '[1]', action = 'changed'"),
+    (
+        "history",
+        "model = 'Task' AND key = '1'",
+        """changes = '{"project_id": {"new": "x"}, "title": 1}', action = 'changed'""",
+    ),
+    ("history", "model = 'Assignment'", "key = '[1,broken', action = 'changed'"),
+    ("history", "model = 'Assignment'", "key = '[1,[]]', changes = '{}'"),
 ]
 PROGRAMS = ["/api/tasks", "/api/projects", "/api/workers", "/api/board"]
+PROGRAMS += ["/api/tasks?view=summary&sort=due_date", "/api/tasks/1/history"]
 PEOPLE = ["/", "/?status=pending", "/projects", "/projects/shop", "/workers", "/tasks/2", "/tasks/1"]
 
 
@@ -79,6 +90,7 @@ def _drop_checks(connection: Connection, table: str) -> None:
         connection.execute(text(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"'))
 
 
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 @pytest.mark.parametrize(("table", "row", "change"), BADLY)
 async def test_one_bad_row_breaks_no_list_and_no_page(
     planted: Database, client: httpx.AsyncClient, table: str, row: str, change: str
@@ -105,14 +117,24 @@ async def test_a_bad_value_can_be_repaired_through_the_api(
     assert (repaired.json()["status"], repaired.json()["progress_percent"]) == ("pending", 0)
 
 
+WORDS = [
+    "progress_percent = 'many'",
+    "due_date = 'soon'",
+    "created_at = 'long ago'",
+    "updated_at = 'just now'",
+    "version = 'second'",
+]
+
+
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
-async def test_a_word_where_sqlite_should_hold_a_number_does_not_break_the_board(
-    tmp_path: Path,
+@pytest.mark.parametrize("change", WORDS)
+async def test_a_word_where_sqlite_should_hold_something_else_breaks_no_list_and_no_page(
+    tmp_path: Path, change: str
 ) -> None:
     async with Database(f"sqlite:///{tmp_path}/words.db") as database:
         await database.create_all_async(Task.metadata)
         plant(database)
-        write_badly(database, "task", "id = 1", "progress_percent = 'many'")
+        write_badly(database, "task", "id = 1", change)
         async with client_of(create_app(database)) as client:
             for path in (*PROGRAMS, *PEOPLE):
                 assert (await client.get(path)).status_code == 200, path

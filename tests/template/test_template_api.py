@@ -43,16 +43,18 @@ async def test_workers_are_assigned_and_unassigned(client: httpx.AsyncClient, pl
     assert (await client.delete("/api/tasks/5/assignments/@ben")).status_code == 404
 
 
-async def test_assigning_to_a_task_that_is_not_there_is_a_conflict(
+async def test_nobody_is_assigned_to_a_task_that_is_not_there(
     client: httpx.AsyncClient, planted: Database
 ) -> None:
     response = await client.post("/api/tasks/4711/assignments", json={"worker_id": "@ben"})
-    assert response.status_code == 409
+    assert response.status_code == 404
 
 
 async def test_the_board_is_there_for_programs(client: httpx.AsyncClient, planted: Database) -> None:
     with count_statements(planted) as statements:
-        board = (await client.get("/api/board", params={"project": "shop", "status": "completed"})).json()
+        board = (
+            await client.get("/api/board", params={"project.slug": "shop", "status": "completed"})
+        ).json()
     [column] = board["columns"]
     assert (column["status"], column["total"], len(column["tasks"])) == ("completed", 3, 3)
     assert len(statements) == 4, statements

@@ -12,6 +12,8 @@ from tests.template.visitor import Visitor
 PAGES = [
     "/",
     "/?status=pending",
+    "/?q=phone&project.slug__in=shop&project.slug__in=app&sort=-due_date&updated_at__ge=2026-01-01T00:00:00Z",
+    "/me?back=/projects",
     "/tasks/1",
     "/new/task",
     "/tasks/1/edit",

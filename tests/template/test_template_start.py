@@ -147,6 +147,16 @@ def test_a_port_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
     assert refused(tmp_path, PORT="http").startswith("PORT is 'http', which is not a port.")
 
 
+def test_a_database_of_another_version_is_said_in_one_line(tmp_path: Path) -> None:
+    old = Database(f"sqlite:///{tmp_path}/old.db")
+    old.create_all()
+    with old.transaction() as session:
+        session.connection().exec_driver_sql("ALTER TABLE task DROP COLUMN contact")
+    old.engine.dispose()
+    said = refused(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/old.db")
+    assert "task has no contact. Delete it, or set DATABASE_URL" in said
+
+
 def test_a_database_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -38,11 +38,11 @@ async def test_a_subtask_shows_the_way_up(visitor: Visitor, planted: Database) -
     assert [link.text for link in path] == ["Board", "Online shop", "Bring the checkout down to one page"]
 
 
-async def test_a_task_page_takes_four_statements(visitor: Visitor, planted: Database) -> None:
+async def test_a_task_page_takes_five_statements(visitor: Visitor, planted: Database) -> None:
     with count_statements(planted) as statements:
         await visitor.open("/tasks/1")
-    # The task with its project and parents, its subtasks, its assignments; the workers to choose from.
-    assert len(statements) == 4, statements
+    # The task with its project and parents, its assignments, what is below it, its history; the workers.
+    assert len(statements) == 5, statements
 
 
 async def test_a_new_task_is_stored_and_shown(visitor: Visitor, planted: Database) -> None:
@@ -85,6 +85,7 @@ async def test_a_refused_form_keeps_what_was_typed_and_says_what_is_wrong(
         "priority": "high",
         "due_date": "soon",
         "progress_percent": "140",
+        "contact": "",
     }
     assert again.page.one(role="alert").text.startswith("This could not be saved yet.")
     with planted.transaction(read_only=True) as session:
@@ -166,18 +167,35 @@ async def test_a_subtask_without_a_title_is_refused_at_its_field(visitor: Visito
     assert again.problem("title") == "Please fill this in."
 
 
-async def test_deleting_asks_first_and_takes_subtasks_and_assignments_along(
+async def test_deleting_asks_first_takes_subtasks_along_and_can_be_undone(
     visitor: Visitor, planted: Database
 ) -> None:
     question = await visitor.open("/tasks/1/delete")
     assert "Its 5 subtasks will be deleted with it." in question.page.text
-    assert "Mira Okafor" in question.page.text
     keys = [1, *(subtask.id for subtask in stored(planted, 1).subtasks)]
-    assert (await visitor.send(question)).address == "/"
+    gone = await visitor.send(question)
+    assert (gone.status, gone.address) == (410, "/tasks/1")
+    assert gone.page.one("h1").text == "“Bring the checkout down to one page” was deleted"
     with planted.transaction(read_only=True) as session:
         assert count(session, select(Task).where(col(Task.id).in_(keys))) == 0
-        assert count(session, select(Assignment).where(Assignment.task_id == 1)) == 0
         assert count(session, select(Task)) == 140 - 6
+    assert "Bring the checkout" not in (await visitor.open("/workers")).page.text
+    assert "Bring the checkout" not in (await visitor.open("/projects/shop")).page.text
+    listed = await visitor.open("/deleted")
+    assert [one.text for one in listed.page.one("ul", class_="lines").all("a")][::2] == [
+        "Bring the checkout down to one page"
+    ]
+    back = await visitor.send(listed, "/tasks/1/restore")
+    assert (back.status, back.page.one("h1").text) == (200, "Bring the checkout down to one page")
+    assert len(back.page.one("ul", class_="people").all("li")) == 3
+    with planted.transaction(read_only=True) as session:
+        assert count(session, select(Task)) == 140
+        assert count(session, select(Assignment).where(Assignment.task_id == 1)) == 3
+    told = [one.text for one in back.page.one("ol", class_="story").all("p")][:2]
+    assert [one.split(" ", 1)[1].rsplit(" ", 2)[0] for one in told] == [
+        "restored this task",
+        "deleted this task",
+    ]
 
 
 async def test_what_is_not_there_has_a_page_saying_so(visitor: Visitor, planted: Database) -> None:

@@ -3,15 +3,31 @@
 from typing import Annotated, assert_type
 
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi.responses import StreamingResponse
 from sqlmodel import Session, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone import Database, Field, Model, Page, Resource, create, get, page, partial, patch
+from fieldstone import (
+    Database,
+    Field,
+    Model,
+    Page,
+    Resource,
+    create,
+    get,
+    page,
+    partial,
+    patch,
+    stream,
+    to_csv,
+)
 from fieldstone.fastapi import (
     AsyncReadSession,
+    AsyncStreamSession,
     AsyncWriteSession,
     CurrentDatabase,
     ReadSession,
+    StreamSession,
     WriteSession,
     database,
     install,
@@ -39,13 +55,23 @@ class NoteRead(NoteBase):
     id: int
 
 
+class NoteLine(Model):
+    text: str
+
+
 notes = Resource(Note, read=NoteRead, create=NoteCreate, update=NoteUpdate)
+feed = Resource(Note, read=NoteRead, views={"line": NoteLine}, paging="keyset", total=1000, name="feed")
+files = Resource(Note, read=NoteRead, exports=("csv", "ndjson"), total=False, name="files")
+lines = Resource(Note, read=NoteRead, views={"line": NoteLine}, exports={"csv": "line"}, name="lines")
+Resource(Note, read=NoteRead, paging="cursor")  # error: mypy[arg-type] pyright[reportArgumentType]
+Resource(Note, read=NoteRead, exports=["xlsx"])  # error: mypy[list-item] pyright[reportArgumentType]
 db = Database("sqlite://")
 app = FastAPI()
 install(app, db)
 assert_type(routes(notes, exclude=("patch",)), APIRouter)
 app.include_router(routes(notes, only=["list", "get"], sync=True, tags=["notes"]))
 routes(notes, exclude=("remove",))  # error: mypy[arg-type] pyright[reportArgumentType]
+app.include_router(routes(files, only=("export",)))
 app.dependency_overrides[database] = lambda: db
 
 
@@ -75,6 +101,18 @@ def add_note(data: NoteCreate, by: Annotated[str, Depends(author)], session: Wri
 @app.get("/notes")
 async def list_notes(session: AsyncReadSession) -> Page[NoteRead]:
     return await page(session, select(Note), NoteRead)
+
+
+@app.get("/notes.txt")
+def export_notes(session: StreamSession) -> StreamingResponse:
+    assert_type(session, Session)
+    return StreamingResponse(note.text for note in stream(session, select(Note), NoteRead))
+
+
+@app.get("/notes.csv")
+async def export_table(session: AsyncStreamSession) -> StreamingResponse:
+    assert_type(session, AsyncSession)
+    return StreamingResponse(to_csv(stream(session, select(Note), NoteRead), NoteRead))
 
 
 @app.get("/dialect")

@@ -13,23 +13,31 @@ except ModuleNotFoundError as error:
     raise MissingExtra("fieldstone.fastapi", module="fastapi", extra="fastapi") from error
 
 from fieldstone.fastapi.application import install
+from fieldstone.fastapi.preconditions import ETag, IfMatch, RequiredIfMatch
 from fieldstone.fastapi.problems import ProblemDetails, problem_responses
 from fieldstone.fastapi.routes import routes
 from fieldstone.fastapi.sessions import (
     AsyncReadSession,
+    AsyncStreamSession,
     AsyncWriteSession,
     CurrentDatabase,
     ReadSession,
+    StreamSession,
     WriteSession,
     database,
 )
 
 __all__ = [
     "AsyncReadSession",
+    "AsyncStreamSession",
     "AsyncWriteSession",
     "CurrentDatabase",
+    "ETag",
+    "IfMatch",
     "ProblemDetails",
     "ReadSession",
+    "RequiredIfMatch",
+    "StreamSession",
     "WriteSession",
     "database",
     "install",

@@ -91,6 +91,7 @@ KINDS: dict[type[Exception], Kind] = {
     errors.NotFound: Kind("not-found", 404, "Nothing was found"),
     errors.MultipleFound: Kind("multiple-found", 409, "More than one was found"),
     errors.Conflict: Kind("conflict", 409, "The change contradicts what is stored"),
+    errors.OutOfScope: Kind("out-of-scope", 403, "The row would lie outside what you may touch"),
     errors.StaleVersion: Kind("stale-version", 409, "The change is based on an old version"),
     errors.TransactionConflict: Kind(
         "transaction-conflict",
@@ -116,12 +117,18 @@ KINDS: dict[type[Exception], Kind] = {
 }
 """How each error of Fieldstone is answered. What is not here is a mistake of the program: 500."""
 
+STALE_MATCH = Kind("stale-version", 412, "The change is based on an old version")
+"""How StaleVersion is answered where the request named the version in If-Match (RFC 9110, section 13.1.1)."""
+
 _RESPONSES = {
-    400: "The body is not JSON.",
+    400: "The body is not JSON, or a header is malformed.",
+    403: "The row would lie outside what the request may touch.",
     404: "No row has this key.",
     409: "The change contradicts what is stored.",
+    412: "The row is no longer what If-Match names.",
     415: "The body is not declared as JSON.",
     422: "Some values were refused.",
+    428: "The request does not say which version it is based on.",
     503: "The database cannot be reached, or the outcome is unknown.",
 }
 

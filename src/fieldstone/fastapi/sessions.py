@@ -12,6 +12,9 @@ added to the writing one.
 Sync sessions work in threads, and a request that waits for a connection holds its thread. When all
 threads wait, those that have a connection get no thread to finish on. So no more sync sessions are
 open at once than the pool has connections; the others wait here, where waiting costs nothing.
+
+A streamed body is made while it is sent, so the session that it reads from ends after the response
+(`scope="request"`): at the end of the body, at an error within it, and when the client goes away.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from weakref import WeakKeyDictionary
 from anyio import Semaphore, fail_after
 from anyio.lowlevel import RunVar
 from fastapi import Depends
-from fastapi.concurrency import contextmanager_in_threadpool
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import HTTPConnection
@@ -78,10 +81,30 @@ async def _async_read_session(
         yield session
 
 
+async def _stream_session(connection: HTTPConnection, current: CurrentDatabase) -> AsyncIterator[Session]:
+    async with _streaming(connection, current, _SYNC) as session:
+        yield session
+        await run_in_threadpool(session.rollback)
+
+
+async def _async_stream_session(
+    connection: HTTPConnection, current: CurrentDatabase
+) -> AsyncIterator[AsyncSession]:
+    async with _streaming(connection, current, _ASYNC) as session:
+        yield session
+        await session.rollback()
+
+
 WriteSession = Annotated[Session, Depends(_write_session, scope="function")]
 ReadSession = Annotated[Session, Depends(_read_session, scope="function")]
 AsyncWriteSession = Annotated[AsyncSession, Depends(_async_write_session, scope="function")]
 AsyncReadSession = Annotated[AsyncSession, Depends(_async_read_session, scope="function")]
+
+StreamSession = Annotated[Session, Depends(_stream_session, scope="request")]
+"""For an endpoint whose body is streamed: it reads only, and ends after the body."""
+
+AsyncStreamSession = Annotated[AsyncSession, Depends(_async_stream_session, scope="request")]
+"""As StreamSession, in async code."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +119,7 @@ class _Opened(NamedTuple):
     session: Any
     writes: bool
     ending: AsyncExitStack
+    streams: bool = False
 
 
 @asynccontextmanager
@@ -106,12 +130,38 @@ async def _session(
     if earlier is not None and (earlier.writes or not writes):
         yield earlier.session
         return
+    if earlier is not None and earlier.streams:
+        raise _streams_and_writes(connection)
     if earlier is not None:
         await earlier.ending.aclose()
     async with AsyncExitStack() as ending:
         session = await ending.enter_async_context(face.begin(current, not writes))
         connection.scope[_KEY] = _Opened(session, writes, ending)
         yield session
+
+
+@asynccontextmanager
+async def _streaming(connection: HTTPConnection, current: Database, face: _Face) -> AsyncIterator[Any]:
+    earlier = _earlier(connection, face)
+    if earlier is not None and earlier.writes:
+        raise _streams_and_writes(connection)
+    if earlier is not None and earlier.streams:
+        yield earlier.session
+        return
+    if earlier is not None:
+        await earlier.ending.aclose()
+    async with AsyncExitStack() as ending:
+        session = await ending.enter_async_context(face.begin(current, True))
+        connection.scope[_KEY] = _Opened(session, False, ending, streams=True)
+        yield session
+
+
+def _streams_and_writes(connection: HTTPConnection) -> ConfigurationError:
+    return ConfigurationError(
+        f"{connection.url.path} asks for a session that streams and for one that writes. The one would keep "
+        "its connection until the body ends, and the other commit before it begins. Write in a transaction "
+        "of its own: depend on CurrentDatabase, and open database.transaction()."
+    )
 
 
 def _earlier(connection: HTTPConnection, face: _Face) -> _Opened | None:

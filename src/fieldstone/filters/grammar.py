@@ -209,7 +209,9 @@ def _parameters(model: type[SQLModel], text: str) -> Iterator[Parameter]:
 
 def _parameter(name: str, path: str, operator: Operator, annotation: Any, example: Any) -> Parameter:
     if operator.takes == "values":
-        return Parameter(name, path, operator, many_of(annotation), None if example is None else [example])
+        return Parameter(
+            name, path, operator, many_of(annotation, name), None if example is None else [example]
+        )
     if operator.takes == "text":
         return Parameter(name, path, operator, MatchedText, "text")
     if operator.takes == "bool":

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapper, RelationshipDirection, RelationshipProperty, 
 from sqlmodel import SQLModel
 
 from fieldstone.errors import DesignError
-from fieldstone.keys import mapper_of
+from fieldstone.keys import mapper_of, selected
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Way:
 
     def __init__(self, statement: Any) -> None:
         self.statement = statement
-        self._reached: dict[str, Any] = {"": statement.column_descriptions[0]["entity"]}
+        self._reached: dict[str, Any] = {"": selected(statement, "A sort")}
 
     def to(self, text: str) -> Any:
         """Give the value at the end of a path, with what it takes joined to the statement."""

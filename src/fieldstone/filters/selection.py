@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from sqlalchemy import and_, or_
-from sqlalchemy import inspect as sa_inspect
 
 from fieldstone.filters.operators import OPERATORS, Condition
 from fieldstone.filters.paths import Way, related_to, resolve
 from fieldstone.filters.values import as_text
+from fieldstone.keys import selected, selected_model
 
 StatementT = TypeVar("StatementT", bound=Any)
 
@@ -39,7 +39,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Sort:
-    """Order by what a path leads to; rows without a value come last either way."""
+    """Order by what a path leads to; a row without a value counts as greater than every other."""
 
     path: str
     descending: bool = False
@@ -68,7 +68,7 @@ class Selection:
 
     def apply(self, statement: StatementT) -> StatementT:
         """Narrow a select of the model, or of an alias of it; its order stays where no other is wanted."""
-        entity = statement.column_descriptions[0]["entity"]
+        entity = selected(statement, "A selection")
         conditions = [*_conditions(entity, [(one.path.split("."), one) for one in self.filters])]
         conditions += [_found(entity, self.searched, word) for word in self.words]
         if conditions:
@@ -111,11 +111,12 @@ def _exists(link: Any, condition: Condition) -> Condition:
 
 def _ordered(statement: Any, sort: Iterable[Sort]) -> Any:
     """Order by the values alone. To-one joins repeat no row, and a keyset page can look at their columns."""
-    model = sa_inspect(statement.column_descriptions[0]["entity"]).mapper.class_
+    model = selected_model(statement, "A sort")
     way, order = Way(statement), []
     for one in sort:
         path, value = resolve(model, one.path), way.to(one.path)
         directed = value.desc() if one.descending else value.asc()
-        # Said only where it matters: an index serves the plain form.
-        order.append(directed.nulls_last() if path.nullable or path.optional else directed)
+        if path.nullable or path.optional:  # as pages place nulls, and PostgreSQL's indexes
+            directed = directed.nulls_first() if one.descending else directed.nulls_last()
+        order.append(directed)
     return way.statement.order_by(None).order_by(*order)

@@ -16,7 +16,14 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from annotated_types import Ge, Le, Len
-from pydantic import AfterValidator, AllowInfNan, BeforeValidator, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    BeforeValidator,
+    StringConstraints,
+    ValidationError,
+    WrapValidator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 from sqlalchemy import (
@@ -40,6 +47,7 @@ from fieldstone.filters.operators import Kind
 from fieldstone.filters.paths import Path
 from fieldstone.models.columns import ComparableUuid, bounds_of, field_type, literal_values
 from fieldstone.models.fields import clean_text, in_utc
+from fieldstone.models.inputs import is_reading
 
 LONGEST_TEXT = 200
 MOST_VALUES = 100
@@ -89,8 +97,14 @@ def _rules(metadata: list[Any]) -> Iterator[Any]:
     for item in metadata:
         if isinstance(item, FieldInfo):  # Annotated[int, Field(ge=1)] within an Optional
             yield from _rules(item.metadata)
-        elif not isinstance(item, FieldInfoMetadata) and not getattr(item, "strict", None):
+        elif not (
+            isinstance(item, FieldInfoMetadata) or getattr(item, "strict", None) or _is_for_writes(item)
+        ):
             yield item
+
+
+def _is_for_writes(item: Any) -> bool:
+    return isinstance(item, BeforeValidator) and is_reading(item.func)
 
 
 def _members(annotation: Any, sql_type: Any) -> Any:
@@ -159,9 +173,19 @@ def _annotated(annotation: Any, metadata: list[Any]) -> Any:
     return Annotated[(annotation, *metadata)] if metadata else annotation
 
 
-def many_of(annotation: Any) -> Any:
-    """Give the type of a parameter that is sent once for each of its values."""
-    return Annotated[list[annotation], Len(1, MOST_VALUES)]
+def many_of(annotation: Any, name: str) -> Any:
+    """Give the type of a parameter of this name that is sent once for each of its values."""
+    remedy = f"Input should be one value. Send the parameter once for each: {name}=a&{name}=b"
+
+    def separately(value: Any, read: Any) -> Any:
+        try:
+            return read(value)
+        except ValidationError:
+            if any(isinstance(one, str) and "," in one for one in value):
+                raise PydanticCustomError("comma_separated", remedy) from None
+            raise
+
+    return Annotated[list[annotation], Len(1, MOST_VALUES), WrapValidator(separately)]
 
 
 def as_text(value: Any) -> str:

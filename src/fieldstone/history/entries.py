@@ -23,7 +23,7 @@ from fieldstone.history.actors import LONGEST_ACTOR, Kind
 from fieldstone.models import Field, Json, Model
 from fieldstone.models.fields import now, uuid7
 
-Action = Literal["created", "changed", "deleted"]
+Action = Literal["created", "changed", "deleted", "restored"]
 
 _TABLE = "fieldstone history"  # key of MetaData.info
 

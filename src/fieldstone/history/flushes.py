@@ -20,6 +20,7 @@ from fieldstone.history.audits import Audit, audit_of, audited_model, is_audited
 from fieldstone.history.journal import Journal, changed, created, deleted
 from fieldstone.history.stored import Found, among, gather, is_reaching, read, settle
 from fieldstone.keys import key_attributes
+from fieldstone.visibility import including_deleted
 
 _NOTES = "fieldstone history"  # key of Session.info
 
@@ -165,7 +166,7 @@ def _stored(
         return {}
     columns = [getattr(audit.model, name) for name in names]
     [condition] = among(key_attributes(audit.model), [tuple(key)])
-    row = session.execute(select(*columns).where(condition)).one_or_none()
+    row = session.execute(including_deleted(select(*columns).where(condition))).one_or_none()
     return {} if row is None else dict(zip(names, row, strict=True))
 
 

@@ -76,7 +76,8 @@ class Journal:
     def write(self, session: SQLAlchemySession) -> None:
         """Insert the entries: one statement, in the transaction of what they tell about."""
         actor, rows = current_actor(), dict[type[Any], list[dict[str, Any]]]()
-        for (model, key), (audit, action, changes) in self.entries.items():
+        for (model, key), (audit, noted, changes) in self.entries.items():
+            action = _meant(audit, noted, changes)
             if actor is None and audit.actor_required:
                 raise _without_actor(audit, action)
             rows.setdefault(audit.history, []).append(
@@ -94,6 +95,14 @@ class Journal:
         for history, values in rows.items():
             mapper = sa_inspect(history)
             session.connection(bind_arguments={"mapper": mapper}).execute(insert(mapper.local_table), values)
+
+
+def _meant(audit: Audit, action: Action, changes: Changes) -> Action:
+    """Say what a change is to people: setting the mark of a SoftDeleted model is a deletion."""
+    mark = changes.get(getattr(audit.model, "__deletion_field__", ""))
+    if action != "changed" or mark is None:
+        return action
+    return "restored" if mark.get("new") is None else "deleted"
 
 
 def _without_actor(audit: Audit, action: Action) -> ConfigurationError:

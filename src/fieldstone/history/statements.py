@@ -22,7 +22,8 @@ from fieldstone.history.audits import Audit, audit_of, audited_model, is_audited
 from fieldstone.history.journal import Journal, changed, created
 from fieldstone.history.stored import Found, Key, Row, among, gather, is_reaching, settle
 from fieldstone.keys import mapper_of
-from fieldstone.reading.listeners import idle_at_reads
+from fieldstone.listeners import idle_at_reads
+from fieldstone.visibility import sight_in
 from fieldstone.writing.uniques import UniqueKey, unique_key
 
 _PATIENCE = 10
@@ -124,7 +125,8 @@ def _read(
     if state.bind_mapper is not None:
         asked = asked.select_from(state.bind_mapper.class_)
         asked = asked.options(*getattr(state.statement, "_with_options", ()))
-    result = state.session.execute(asked, dict(parameters or {}))
+    sight = sight_in(state.execution_options)
+    result = state.session.execute(asked, dict(parameters or {}), execution_options=sight)
     rows = [dict(zip(columns, row, strict=True)) for row in result]
     return {tuple(row[column] for column in table.primary_key.columns): row for row in rows}
 
@@ -198,12 +200,11 @@ def _upsert(state: ORMExecuteState, audit: Audit, clause: Any) -> Any:
         result, unseen = _try_upsert(state, audit, clause, sent, ())
         return result
     for _ in range(_PATIENCE):
-        savepoint = state.session.connection(state.bind_arguments).begin_nested()
-        result, unseen = _try_upsert(state, audit, clause, sent, (_CREATED,))
-        if not unseen:
-            savepoint.commit()
-            return result
-        savepoint.rollback()
+        with state.session.connection(state.bind_arguments).begin_nested() as savepoint:
+            result, unseen = _try_upsert(state, audit, clause, sent, (_CREATED,))
+            if not unseen:
+                return result
+            savepoint.rollback()
     raise TransactionConflict(
         f"The upsert into {audit.name} met rows that others were just adding, {_PATIENCE} times. "
         "Run the unit again."

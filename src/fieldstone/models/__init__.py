@@ -7,7 +7,15 @@
 
 from fieldstone.models.constraints import NAMING_CONVENTION
 from fieldstone.models.fields import AssumedUtc, Json, StoredAs, UtcDatetime, ZeroAsNull
-from fieldstone.models.model import Field, Model, Relationship, Timestamps, UUIDKey, Versioned
+from fieldstone.models.model import (
+    Field,
+    Model,
+    Relationship,
+    SoftDeleted,
+    Timestamps,
+    UUIDKey,
+    Versioned,
+)
 from fieldstone.models.partials import partial
 
 __all__ = [
@@ -17,6 +25,7 @@ __all__ = [
     "Json",
     "Model",
     "Relationship",
+    "SoftDeleted",
     "StoredAs",
     "Timestamps",
     "UUIDKey",

@@ -14,13 +14,26 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic.fields import FieldInfo as PydanticField
-from sqlalchemy import CheckConstraint, Column, ColumnElement, Enum, MetaData, Table, and_, func
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Enum,
+    Index,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    and_,
+    func,
+    text,
+)
 from sqlalchemy import column as named_column
 from sqlalchemy.sql.schema import DEFAULT_NAMING_CONVENTION
 from sqlalchemy.types import TypeDecorator
 from sqlalchemy.util import immutabledict
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
+from fieldstone.errors import ModelError
 from fieldstone.models.columns import (
     Bounds,
     EnumByValue,
@@ -85,6 +98,37 @@ def _check(expression: ColumnElement[bool], column: Column[Any], rule: str) -> C
     return CheckConstraint(
         expression, name=f"{column.name}_{rule}", info={"column": column.name, "rule": rule}
     )
+
+
+FULL_BUT_DELETED = "fieldstone full but deleted"
+"""Key of Index.info: whether an index leaves out deleted rows, and them alone."""
+
+
+def release_keys(table: Table, deleted_at: Column[Any]) -> None:
+    """Make the unique keys of a table partial: they hold for the rows that are not deleted."""
+    is_there = deleted_at.is_(None)
+    for constraint in [one for one in table.constraints if isinstance(one, UniqueConstraint)]:
+        if constraint.deferrable:
+            raise ModelError(
+                f"The unique constraint {constraint.name} of {table.name} is deferrable. A SoftDeleted model "
+                "makes an index of it, which cannot be. Leave out deferrable."
+            )
+        table.constraints.discard(constraint)
+        distinct = constraint.dialect_options["postgresql"].get("nulls_not_distinct")
+        options: dict[str, Any] = {} if distinct is None else {"postgresql_nulls_not_distinct": distinct}
+        name: Any = constraint.name
+        Index(name, *constraint.columns, unique=True, **options)  # a column leads it to its table
+    for index in table.indexes:
+        if index.unique and FULL_BUT_DELETED not in index.info:
+            found = [index.dialect_options[name].get("where") for name in ("postgresql", "sqlite")]
+            index.info[FULL_BUT_DELETED] = found == [None, None]
+            for dialect, where in zip(("postgresql", "sqlite"), found, strict=True):
+                written: Any = text(where) if isinstance(where, str) else where
+                index.dialect_options[dialect]["where"] = (
+                    is_there if where is None else and_(written, is_there)
+                )
+            for column in index.columns:  # no longer what says that a join finds one row
+                column.unique = None
 
 
 def _check_name(constraint: CheckConstraint, table: Table) -> str:

@@ -25,7 +25,7 @@ from sqlmodel.main import FieldInfo, FieldInfoMetadata, RelationshipInfo, SQLMod
 from fieldstone.errors import ModelError
 from fieldstone.models.annotations import written_type
 from fieldstone.models.columns import column_type, declared, field_type
-from fieldstone.models.constraints import adopt_naming, checks
+from fieldstone.models.constraints import adopt_naming, checks, release_keys
 from fieldstone.models.flush import watch
 from fieldstone.models.relationships import property_of
 from fieldstone.models.validation import is_table
@@ -92,6 +92,7 @@ class ModelMeta(SQLModelMetaclass):
                 "id: int | None = Field(default=None, primary_key=True), or derive the class from UUIDKey."
             ) from error
         _add_checks(cls, parent)
+        _release_keys(cls, parent)
         watch(cls)
 
 
@@ -203,3 +204,18 @@ def _add_checks(model: Any, parent: Any) -> None:
             continue
         for check in checks(field, column):
             column.table.append_constraint(check)
+
+
+def _release_keys(model: Any, parent: Any) -> None:
+    """Let the unique keys of deleted rows be used again, where their table says which these are."""
+    name = getattr(model, "__deletion_field__", None)
+    if name is None:
+        return
+    if parent is not None and name not in parent.__mapper__.columns:
+        raise ModelError(
+            f"{model.__name__} is SoftDeleted, but {parent.__name__}, whose rows it shares, is not. Derive "
+            f"{parent.__name__} from SoftDeleted instead."
+        )
+    column = model.__mapper__.columns[name]
+    if column.table is model.__mapper__.local_table:
+        release_keys(column.table, column)

@@ -40,7 +40,16 @@ from fieldstone.models.validation import checked, harden, is_table, refuse, twin
 
 M = TypeVar("M", bound="Model")
 
-__all__ = ["NAMING_CONVENTION", "Field", "Model", "Relationship", "Timestamps", "UUIDKey", "Versioned"]
+__all__ = [
+    "NAMING_CONVENTION",
+    "Field",
+    "Model",
+    "Relationship",
+    "SoftDeleted",
+    "Timestamps",
+    "UUIDKey",
+    "Versioned",
+]
 
 adopt_naming(SQLModel.metadata)
 
@@ -270,6 +279,18 @@ class Timestamps(Model):
 
     created_at: datetime = Field(default_factory=now)
     updated_at: datetime = Field(default_factory=now, sa_column_kwargs={"onupdate": now})
+
+
+class SoftDeleted(Model):
+    """Keep deleted rows, out of sight: `delete` marks them with the moment, `restore` brings them back.
+
+    Reads and writes pass over them, but for statements that say `including_deleted`. A unique key of
+    a deleted row is free for another row.
+    """
+
+    __deletion_field__: ClassVar[str] = "deleted_at"
+
+    deleted_at: datetime | None = None
 
 
 class UUIDKey(Model):

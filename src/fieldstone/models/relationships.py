@@ -41,7 +41,7 @@ def property_of(model: Any, name: str, info: RelationshipInfo) -> RelationshipPr
     if info.cascade_delete:
         arguments["cascade"] = "all, delete-orphan"
     if info.link_model is not None:
-        arguments["secondary"] = lambda: sa_inspect(_class_of(info.link_model, model)).local_table
+        arguments["secondary"] = lambda: _link_table(model, name, info)
     chosen: list[RelationshipProperty[Any]] = []
     if not _SAYS_JOIN & explicit.keys():
         arguments["foreign_keys"] = lambda: end.settle(chosen[0])
@@ -52,6 +52,16 @@ def property_of(model: Any, name: str, info: RelationshipInfo) -> RelationshipPr
         relationship(end.written.target, *(info.sa_relationship_args or ()), **{**arguments, **explicit})
     )
     return chosen[0]
+
+
+def _link_table(model: Any, name: str, info: RelationshipInfo) -> Any:
+    link = _class_of(info.link_model, model)
+    if hasattr(link, "__deletion_field__"):
+        raise ModelError(
+            f"{model.__name__}.{name} cannot be stored in {link.__name__}, which keeps its deleted rows: the "
+            f"list would show them. Take SoftDeleted off {link.__name__}, or lead to it by a list of its own."
+        )
+    return sa_inspect(link).local_table
 
 
 def written_by(model: Any, name: str) -> Written:

@@ -14,7 +14,15 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BaseModel, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    WrapValidator,
+)
 from pydantic.fields import FieldInfo as PydanticField
 from pydantic_core import CoreConfig, SchemaValidator
 from pydantic_core import PydanticUndefined as Undefined
@@ -23,13 +31,17 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 from fieldstone.errors import InvalidValues, Problem
 from fieldstone.models.columns import bounds_of, declared, field_type, integer_range
 from fieldstone.models.fields import as_if_utc, clean_text, in_utc
+from fieldstone.models.inputs import reading_of
 
 # Hardening: what no client may send, on every model
 
 
 def harden(field: PydanticField) -> None:
-    """Hold a field to what its column can store; safe to repeat."""
+    """Hold a field to what its column can store and its type can mean; safe to repeat."""
     annotation, metadata, _ = field_type(field)
+    reading = reading_of(annotation)
+    if reading is not None and not any(isinstance(item, _READS) for item in metadata):
+        field.metadata = [*field.metadata, reading]
     limits = integer_range(field)
     if limits is not None:
         bounds = bounds_of(field)
@@ -50,6 +62,8 @@ def harden(field: PydanticField) -> None:
 
 
 _CLEAN = AfterValidator(clean_text)
+# A field that says itself how its input is read keeps its word.
+_READS = (BeforeValidator, WrapValidator, PlainValidator)
 _IN_UTC = AfterValidator(in_utc)
 
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, literal, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, String, and_, cast, literal, select, tuple_, union_all
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from fieldstone.keys import key_attributes
 from fieldstone.paging.cursors import Cursors, Position, fingerprint_of
@@ -143,4 +145,32 @@ def _beyond(terms: tuple[Term, ...], values: Row, inclusive: bool) -> ColumnElem
 
 
 def _literal(term: Term, value: Any) -> Any:
-    return literal(value, term.column.type)
+    kind = term.column.type
+    if isinstance(value, str) and not _is_text(kind):
+        return _Stored(cast(literal(value, String()), kind))
+    return literal(value, kind)
+
+
+def _is_text(kind: Any) -> bool:
+    try:
+        return issubclass(kind.python_type, str)
+    except NotImplementedError:  # a type of the user's own, which may read text
+        return True
+
+
+class _Stored(FunctionElement[Any]):
+    """The text of a value that the column's type could not read, as the database compares it."""
+
+    inherit_cache = True
+
+
+@compiles(_Stored)
+def _as_column(element: Any, compiler: Any, **options: Any) -> str:
+    (converted,) = element.clauses
+    return str(compiler.process(converted, **options))
+
+
+@compiles(_Stored, "sqlite")
+def _as_it_stands(element: Any, compiler: Any, **options: Any) -> str:
+    (converted,) = element.clauses  # SQLite's CAST would make a number of it
+    return str(compiler.process(converted.clause, **options))

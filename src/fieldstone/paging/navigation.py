@@ -13,21 +13,34 @@ _URL = "!#$%&'()*+,/:;=?@[]~"
 
 
 def page_links(page: Page[Any] | KeysetPage[Any], url: str) -> dict[str, str]:
-    """Give the URLs of the `next` and the `prev` page, where there are such, from the page's own URL.
+    """Give the URLs of the pages around a page from its own URL, each by its relation.
 
-    Everything in its query but `offset` or `cursor` stays. Both links keep their meaning as long as
-    the filters and the order in the query do.
+    That is `first`; `prev` and `next` where there are such; and `last` where an exact total tells which
+    it is. Everything in the URL's query but `offset` or `cursor` stays. The links keep their meaning as
+    long as the filters and the order in the query do.
     """
-    if isinstance(page, KeysetPage):
-        edges = {"next": page.next, "prev": page.previous}
-        return {
-            relation: _with(url, "cursor", cursor) for relation, cursor in edges.items() if cursor is not None
-        }
-    found = {}
-    if page.has_more and page.offset + page.size <= LARGEST_OFFSET:
-        found["next"] = _with(url, "offset", str(page.offset + page.size))
+    found = _by_cursor(page) if isinstance(page, KeysetPage) else _by_offset(page)
+    name = "cursor" if isinstance(page, KeysetPage) else "offset"
+    return {relation: _with(url, name, value) for relation, value in found.items()}
+
+
+def _by_cursor(page: KeysetPage[Any]) -> dict[str, str | None]:
+    edges = {"prev": page.previous, "next": page.next}
+    return {"first": None} | {relation: cursor for relation, cursor in edges.items() if cursor is not None}
+
+
+def _by_offset(page: Page[Any]) -> dict[str, str | None]:
+    last = (
+        None if page.total is None or page.total_capped else max(0, page.total - 1) // page.size * page.size
+    )
+    found: dict[str, str | None] = {"first": None}
     if page.offset > 0:
-        found["prev"] = _with(url, "offset", str(max(0, page.offset - page.size)))
+        before = max(0, page.offset - page.size)
+        found["prev"] = str(before if last is None else min(before, last))
+    if page.has_more and page.offset + page.size <= LARGEST_OFFSET:
+        found["next"] = str(page.offset + page.size)
+    if last is not None and last <= LARGEST_OFFSET:
+        found["last"] = str(last)
     return found
 
 
@@ -36,7 +49,8 @@ def link_header(links: Mapping[str, str]) -> str:
     return ", ".join(f'<{quote(url, safe=_URL)}>; rel="{relation}"' for relation, url in links.items())
 
 
-def _with(url: str, name: str, value: str) -> str:
+def _with(url: str, name: str, value: str | None) -> str:
     parts = urlsplit(url)
     query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != name]
-    return urlunsplit(parts._replace(query=urlencode([*query, (name, value)]), fragment=""))
+    added = [] if value is None else [(name, value)]
+    return urlunsplit(parts._replace(query=urlencode([*query, *added]), fragment=""))

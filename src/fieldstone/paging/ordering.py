@@ -20,7 +20,7 @@ from sqlalchemy.types import TypeDecorator
 from sqlalchemy.util import LRUCache
 
 from fieldstone.errors import PlanError
-from fieldstone.keys import key_attributes
+from fieldstone.keys import key_attributes, selected
 from fieldstone.paging.joins import Source, leaves, sources
 
 
@@ -73,7 +73,7 @@ class Order:
 
 def in_order(statement: Any) -> Any:
     """Make the statement's order total, whatever it orders by."""
-    entity = statement.column_descriptions[0]["entity"]
+    entity = selected(statement, "A page")
     own = set(leaves(sa_inspect(entity).selectable))
     given = _clauses(statement)
     terms = [_term(clause) for clause in given]

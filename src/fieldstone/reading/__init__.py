@@ -10,7 +10,18 @@ through SQLAlchemy's execution, or prepared, on the driver's own rows (`preparat
 from fieldstone.reading.aggregates import aggregate
 from fieldstone.reading.answers import json, json_get, json_page, json_seek
 from fieldstone.reading.exports import to_csv, to_ndjson
-from fieldstone.reading.fetching import count, exists, fetch, first, get, one, one_or_none, page, seek
+from fieldstone.reading.fetching import (
+    count,
+    exists,
+    fetch,
+    first,
+    get,
+    get_versioned,
+    one,
+    one_or_none,
+    page,
+    seek,
+)
 from fieldstone.reading.plans import Depth, ReadPlan, loading, plan
 from fieldstone.reading.streaming import stream
 from fieldstone.reading.trees import ancestors, subtree
@@ -25,6 +36,7 @@ __all__ = [
     "fetch",
     "first",
     "get",
+    "get_versioned",
     "json",
     "json_get",
     "json_page",

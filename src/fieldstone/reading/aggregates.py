@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import Select
-from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session
 
 from fieldstone.errors import PlanError
 from fieldstone.reading.objects import object_of
+from fieldstone.reading.unreadable import rows_of
 from fieldstone.verbs import verb
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
@@ -31,7 +31,7 @@ def aggregate(session: Session, statement: Statement, schema: type[SchemaT]) -> 
     The labels and the fields of the schema must be the same names; else raises PlanError.
     """
     names = columns_for(statement, schema)
-    rows = SQLAlchemySession.execute(session, statement)  # exec() gives one column only
+    rows = rows_of(session, statement)
     return [
         object_of(schema, dict(zip(names, row, strict=True)), subject="An aggregated row") for row in rows
     ]

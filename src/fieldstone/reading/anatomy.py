@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from fieldstone.models.fields import as_if_utc, clean_text, in_utc
-from fieldstone.reading.twins import is_plain
+from fieldstone.reading.twins import core_schema_of, is_plain
 
 Node = Mapping[str, Any]
 
@@ -88,8 +88,7 @@ _FUNCTIONS = (clean_text, in_utc, as_if_utc)
 
 def anatomy(schema: type[BaseModel]) -> Anatomy:
     """Take a schema apart. Raises Inexact where it has rules or ways of writing beyond its fields."""
-    schema.model_rebuild()
-    node: Node = schema.__pydantic_core_schema__
+    node: Node = core_schema_of(schema)
     definitions: dict[str, Any] = {}
     while node["type"] == "definitions":
         definitions |= {one["ref"]: one for one in node["definitions"]}

@@ -36,10 +36,13 @@ def json(session: Session, statement: Statement, schema: type[BaseModel]) -> byt
 @verb
 def json_get(session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]) -> bytes:
     """Read the row with this primary key, as a JSON object: what `get` gives. Raises NotFound."""
-    found = find(session, model, key, schema)
-    if not found.count:
-        raise NotFound(model.__name__, key=key)
-    return _bytes(found, lambda items: items[0], schema)
+
+    def only(items: list[Any]) -> Any:
+        if not items:
+            raise NotFound(model.__name__, key=key)
+        return items[0]
+
+    return _bytes(find(session, model, key, schema), only, schema)
 
 
 @verb

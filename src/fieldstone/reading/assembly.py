@@ -12,14 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, select, tuple_
+from sqlalchemy import ColumnElement, Select, UnaryExpression, and_, bindparam, select, tuple_
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import aliased
 
 from fieldstone.cache import cached
 from fieldstone.errors import PlanError
-from fieldstone.keys import key_attributes, key_names
+from fieldstone.keys import key_attributes, key_names, selected
 from fieldstone.reading.plans import ReadPlan, Related
+from fieldstone.visibility import SHOWN, is_hiding
 
 Key = tuple[Any, ...]
 Statement = Select[*tuple[Any, ...]]
@@ -56,7 +57,7 @@ class Layout:
         self.end = start + len(plan.selected)
         self.joined: list[tuple[Related, Layout]] = []
         for related in plan.joins:
-            layout = Layout(related.plan, aliased(related.relationship.mapper.class_), self.end)
+            layout = Layout(related.plan, _alias(related, self.end), self.end)
             self.joined.append((related, layout))
             self.end = layout.end
         places = {name: start + place for place, name in enumerate(plan.selected)}
@@ -96,18 +97,47 @@ def root_statement(plan: ReadPlan, statement: Any, beside: Sequence[Any] = ()) -
 
     The columns `beside` them are in no schema; their values stand in the rows from `layout.end` on.
     """
-    entity = entity_of(plan, statement)
+    entity = selected(statement, f"A read into {plan.schema.__name__}", alone=True)
     layout = _root_layout(plan) if entity is plan.model else Layout(plan, entity)
+    if statement._distinct and not statement._distinct_on:
+        beside = [*beside, *_ordered_by(statement, entity, beside)]
     narrowed = statement.with_only_columns(*layout.columns(), *beside, maintain_column_froms=True)
     return layout.join(narrowed), layout
 
 
+def _ordered_by(statement: Any, entity: Any, beside: Sequence[Any]) -> Iterator[Any]:
+    """Select what DISTINCT rows are ordered by: PostgreSQL sorts them by nothing else."""
+    mapper = sa_inspect(entity).mapper
+    attributes = [getattr(entity, one.key) for one in mapper.column_attrs]
+    own = {_place(attribute): attribute for attribute in attributes}
+    known = {_place(one) for one in beside}
+    for clause in statement._order_by_clauses:
+        while isinstance(clause, UnaryExpression):
+            clause = clause.element
+        place = _place(clause)
+        if place in own and place not in known:
+            yield own[place]
+        elif place not in known:
+            name = mapper.class_.__name__
+            raise PlanError(
+                f"A DISTINCT select of {name} cannot be ordered by {str(clause)!r}, which is no column of "
+                f"{name}. Order by its own columns, page with seek(...), or leave out distinct(): a filter "
+                f"by exists, as in {name}.others.any(...), repeats no row."
+            )
+
+
+def _place(column: Any) -> tuple[Any, Any]:
+    column = getattr(column, "expression", column)
+    return getattr(column, "table", None), getattr(column, "key", None)
+
+
 @cached
-def key_statement(plan: ReadPlan) -> tuple[Statement, Layout, tuple[str, ...]]:
+def key_statement(plan: ReadPlan, beside: tuple[str, ...] = ()) -> tuple[Statement, Layout, tuple[str, ...]]:
     """Build the statement that reads one row, with the names of the parameters that take its key."""
     names = tuple(f"key_{name}" for name in key_names(plan.model))
     matches = [attr == bindparam(name) for attr, name in zip(key_attributes(plan.model), names, strict=True)]
-    return *root_statement(plan, select(plan.model).where(*matches)), names
+    columns = [getattr(plan.model, name) for name in beside]
+    return *root_statement(plan, select(plan.model).where(*matches), columns), names
 
 
 def child_statements(related: Related, keys: Iterable[Key]) -> Iterator[tuple[Statement, Layout]]:
@@ -145,16 +175,10 @@ def child_statement(related: Related) -> tuple[Statement, list[Any], Layout]:
     return layout.join(statement).order_by(*_order(related)), owner, layout
 
 
-def entity_of(plan: ReadPlan, statement: Any) -> Any:
-    """Find what the statement selects: the plan's model or an alias of it, and only that."""
-    described = statement.column_descriptions if isinstance(statement, Select) else []
-    entities = [one["entity"] for one in described if one["entity"] is one["expr"]]
-    model = plan.model.__name__
-    if len(described) != 1 or len(entities) != 1 or sa_inspect(entities[0]).mapper.class_ is not plan.model:
-        raise PlanError(
-            f"A read into {plan.schema.__name__} takes an ordinary select({model}), and nothing beside it."
-        )
-    return entities[0]
+def _alias(related: Related, start: int) -> Any:
+    """Make an alias for a join. What a row needs is shown also where it is deleted: else it is no object."""
+    model = related.relationship.mapper.class_
+    return aliased(model, name=f"{SHOWN}{start}" if related.needed and is_hiding(model) else None)
 
 
 def _owner(related: Related) -> tuple[list[Any], Statement]:
@@ -162,7 +186,7 @@ def _owner(related: Related) -> tuple[list[Any], Statement]:
     relationship = related.relationship
     target = relationship.mapper.class_
     if not related.direct:
-        parent = aliased(relationship.parent.class_)
+        parent = aliased(relationship.parent.class_, name=f"{SHOWN}parent")  # it has been read already
         path = getattr(parent, relationship.key).of_type(target)
         return list(key_attributes(parent)), select(target).select_from(parent).join(path)
     if relationship.secondary is None:

@@ -65,7 +65,12 @@ def to_csv(objects: Any, schema: type[Any], *, formulas: bool = False) -> Any:
         values = dump(one, mode="json", by_alias=True, warnings=False)
         return _csv_line(_cell(_at(values, path), formulas) for path in paths)
 
-    return _written(objects, line, head=_csv_line(".".join(path) for path in paths))
+    return _written(objects, line, head=_csv_line(columns_of(schema)))
+
+
+def columns_of(schema: type[BaseModel]) -> tuple[str, ...]:
+    """Name the columns that `to_csv` writes. Raises SchemaError for a schema that does not fit into cells."""
+    return tuple(".".join(path) for path in _paths(schema, (), ()))
 
 
 @overload

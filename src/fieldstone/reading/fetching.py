@@ -11,11 +11,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from sqlalchemy import Select, func, literal_column, select
-from sqlalchemy import inspect as sa_inspect
 from sqlmodel import Session, SQLModel
 
-from fieldstone.errors import MultipleFound, NotFound, PlanError
-from fieldstone.keys import key_attributes, key_values
+from fieldstone.errors import MultipleFound, NotFound
+from fieldstone.keys import key_attributes, key_values, selected, selected_model, version_name
 from fieldstone.paging.cursors import Cursors, standard
 from fieldstone.paging.keyset import walk
 from fieldstone.paging.pages import (
@@ -28,10 +27,11 @@ from fieldstone.paging.pages import (
     slice_of,
     slice_values,
 )
-from fieldstone.reading.assembly import entity_of, key_statement, root_statement
+from fieldstone.reading.assembly import key_statement, root_statement
 from fieldstone.reading.plans import plan
 from fieldstone.reading.ways import Found, Question, ask
 from fieldstone.verbs import verb
+from fieldstone.visibility import sight_of
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 ModelT = TypeVar("ModelT")
@@ -49,6 +49,24 @@ def get(session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT]
     if not found:
         raise NotFound(model.__name__, key=key)
     return found[0]
+
+
+@verb
+def get_versioned(
+    session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT]
+) -> tuple[SchemaT, Any]:
+    """Read the row with this primary key and, also where the schema does not show it, its version.
+
+    The version is None where the model keeps none. Raises NotFound.
+    """
+    name = version_name(model)
+    found = find(session, model, key, schema, () if name is None else (name,))
+    objects: list[SchemaT] = found.objects()
+    ends = found.ends()
+    if not objects or ends is None:
+        raise NotFound(model.__name__, key=key)
+    beside, _ = ends
+    return objects[0], beside[0] if beside else None
 
 
 @verb
@@ -70,7 +88,7 @@ def one(session: Session, statement: Statement, schema: type[SchemaT]) -> Schema
     """Read the only row that the statement selects. Raises NotFound and MultipleFound."""
     found = _at_most_one(session, statement, schema)
     if found is None:
-        raise NotFound(_entity_name(statement))
+        raise NotFound(_model_of(statement).__name__)
     return found
 
 
@@ -135,43 +153,46 @@ def exists(session: Session, statement: Statement) -> bool:
     probe: Statement = statement.with_only_columns(literal_column("1"), maintain_column_froms=True).order_by(
         None
     )
-    return bool(session.scalar(select(probe.exists())))
+    return bool(session.scalar(select(probe.exists()), execution_options=sight_of(statement)))
 
 
 def _count(session: Session, statement: Statement, cap: int | None = None) -> int:
     keys = statement.with_only_columns(
-        *key_attributes(_selected(statement)), maintain_column_froms=True
+        *key_attributes(selected(statement, "A count")), maintain_column_froms=True
     ).order_by(None)
     if cap is not None:
         keys = select(keys.subquery()).limit(cap + 1)
-    return session.scalar(select(func.count()).select_from(keys.subquery())) or 0
+    counted = select(func.count()).select_from(keys.subquery())
+    return session.scalar(counted, execution_options=sight_of(statement)) or 0
 
 
 def _at_most_one(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT | None:
     found: list[SchemaT] = select_all(session, statement.limit(2), schema).objects()
     if len(found) > 1:
-        raise MultipleFound(_entity_name(statement))
+        raise MultipleFound(_model_of(statement).__name__)
     return found[0] if found else None
 
 
-def _entity_name(statement: Statement) -> str:
-    return str(statement.column_descriptions[0]["name"])
+def _model_of(statement: Statement) -> type[Any]:
+    return selected_model(statement, "A read", alone=True)
 
 
 # What a verb reads before it says in which form
 
 
-def find(session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]) -> Found:
+def find(
+    session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel], beside: tuple[str, ...] = ()
+) -> Found:
     """Find the row with this primary key."""
     made = plan(model, schema)
-    statement, layout, names = key_statement(made)
+    statement, layout, names = key_statement(made, beside)
     named = dict(zip(names, key_values(model, key), strict=True))
-    return ask(session, Question(made, lambda: (statement, layout), form="key", named=named))
+    return ask(session, Question(made, lambda: (statement, layout), form=f"key {beside}", named=named))
 
 
 def select_all(session: Session, statement: Statement, schema: type[BaseModel]) -> Found:
     """Find every row that the statement selects."""
-    made = plan(model_of(statement), schema)
+    made = plan(_model_of(statement), schema)
     return ask(session, Question(made, lambda: root_statement(made, statement), statement, "rows"))
 
 
@@ -186,7 +207,7 @@ def turn(
 ) -> tuple[Found, Callable[[list[SchemaT]], Page[SchemaT]]]:
     """Find the rows of a page, and give what makes the page of its items."""
     bounded(size, offset, total)
-    made = plan(model_of(statement), schema)
+    made = plan(_model_of(statement), schema)
     named = slice_values(size, offset)
     found = ask(
         session,
@@ -220,8 +241,8 @@ def continue_at(
 ) -> tuple[Found, Callable[[list[SchemaT]], KeysetPage[SchemaT]]]:
     """Find the rows that a cursor leads to, and give what makes the page of its items."""
     bounded(size)
-    made = plan(model_of(statement), schema)
-    entity = entity_of(made, statement)
+    made = plan(_model_of(statement), schema)
+    entity = selected(statement, "A read", alone=True)
     step = walk(statement, entity, size=size, cursor=cursor, cursors=cursors or standard())
     found = ask(
         session,
@@ -235,27 +256,9 @@ def continue_at(
     more = found.count > size
     for rows in step.shown:
         found.keep(rows)
-    ends = (found.edge(0), found.edge(-1)) if found.count else None
-    previous, following = step.edges(ends, more=more)
+    previous, following = step.edges(found.ends(), more=more)
 
     def make(items: list[SchemaT]) -> KeysetPage[SchemaT]:
         return keyset_page_of(schema, items, size=size, previous=previous, following=following)
 
     return found, make
-
-
-def model_of(statement: Statement) -> Any:
-    """Find the model that a statement selects. Raises PlanError where it selects none."""
-    return sa_inspect(_selected(statement)).mapper.class_
-
-
-def _selected(statement: Statement) -> Any:
-    """Find the model, or the alias of one, that a statement selects first."""
-    described: Any = getattr(statement, "column_descriptions", None)
-    entity = described[0].get("entity") if described else None
-    if entity is None:
-        raise PlanError(
-            f"{type(statement).__name__} selects no model. A read takes an ordinary select of one, such as "
-            "select(Task); for columns and groups there is aggregate(...)."
-        )
-    return entity

@@ -18,11 +18,12 @@ from sqlalchemy import ARRAY, Connection, any_, bindparam, tuple_
 from sqlalchemy import inspect as sa_inspect
 from sqlmodel import Session
 
+from fieldstone.listeners import added_at_reads
 from fieldstone.reading.assembly import PARAMETERS, Layout, Statement, child_statement
-from fieldstone.reading.listeners import reads_are_heard
 from fieldstone.reading.plans import ReadPlan, Related
 from fieldstone.reading.preparation import Given, Prepared, Processor, prepared
 from fieldstone.reading.shapes import waiting_at
+from fieldstone.reading.unreadable import is_unreadable
 from fieldstone.violations.evidence import COMPILED
 
 Derive = Callable[[], tuple[Statement, Layout]]
@@ -33,6 +34,10 @@ _KEYS = "fieldstone_keys"
 
 class Unprepared(Exception):
     """A read that has to go the whole way."""
+
+
+class Unreadable(Unprepared):
+    """A stored value that cannot be read: the whole way reads value by value."""
 
 
 @dataclass(eq=False, slots=True)
@@ -47,18 +52,30 @@ class Gathered:
     below: list[tuple[Related, Gathered | None]] = field(default_factory=list)
 
     def values(self, place: int) -> Column:
-        """Give one column as Python values."""
+        """Give one column as Python values. Raises Unreadable where one cannot be read."""
         column, processor = self.columns[place], self.processors[place]
-        return column if processor is None else list(map(processor, column))
+        if processor is None:
+            return column
+        try:
+            return list(map(processor, column))
+        except Exception as error:
+            _give_way(error)
+            raise
 
     @property
     def width(self) -> int:
         return len(self.columns)
 
     def value(self, column: int, row: int) -> Any:
-        """Give one Python value."""
+        """Give one Python value. Raises Unreadable where it cannot be read."""
         value, processor = self.columns[column][row], self.processors[column]
-        return value if processor is None else processor(value)
+        if processor is None:
+            return value
+        try:
+            return processor(value)
+        except Exception as error:
+            _give_way(error)
+            raise
 
     def key(self, place: int) -> Column:
         """Give a column that rows are found by, and remember it."""
@@ -76,8 +93,10 @@ class Reader:
     """Runs the statements of one read on a session's connection. Raises Unprepared where it may not."""
 
     def __init__(self, session: Session, made: ReadPlan) -> None:
-        if session.execution_options or reads_are_heard(session):
+        added = None if session.execution_options else added_at_reads(session)
+        if added is None:
             raise Unprepared
+        self._added = added
         session._autoflush()  # as Session.execute does
         connection = session.connection(bind_arguments={"mapper": sa_inspect(made.model)})
         events = connection.dispatch
@@ -90,10 +109,7 @@ class Reader:
 
     def rows(self, key: Any, taken: Given, derive: Derive, named: Mapping[str, Any]) -> Gathered:
         """Run what `derive` makes of a statement."""
-        found = prepared(self._owner, self._connection.dialect, key, taken.binds, derive)
-        if found is None:
-            raise Unprepared
-        return _run(self._connection, found, taken.values, named)
+        return _run(self._connection, self._prepared(key, taken.binds, derive), taken.values, named)
 
     def follow(self, gathered: Gathered) -> None:
         """Read every collection that waits at the rows, at any depth."""
@@ -107,9 +123,7 @@ class Reader:
         if not keys:
             return None
         derive = partial(_by_keys, related, self._connection.dialect.name)
-        found = prepared(self._owner, self._connection.dialect, related, (), derive)
-        if found is None:
-            raise Unprepared
+        found = self._prepared(related, (), derive)
         step = PARAMETERS // len(related.local_names)
         parts = [
             _run(self._connection, found, (), {_KEYS: keys[start : start + step]})
@@ -117,18 +131,35 @@ class Reader:
         ]
         return parts[0] if len(parts) == 1 else _together(parts)
 
+    def _prepared(self, key: Any, known: Sequence[Any], derive: Derive) -> Prepared:
+        found = prepared(self._owner, self._connection.dialect, key, known, derive, self._added)
+        if found is None:
+            raise Unprepared
+        return found
+
 
 def _run(
     connection: Connection, found: Prepared, values: Sequence[Any], named: Mapping[str, Any]
 ) -> Gathered:
     sql, arguments = found.call(values, named)
     carried = found.compiled, partial(found.parameters, values, named)
-    result = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
-    processors = found.processors(result.cursor.description)
-    # As the result reads its own rows, errors of the driver included, without making a Row of each.
-    rows = result.cursor_strategy.fetchall(result, result.cursor)
+    try:
+        result = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
+        description = result.cursor.description  # gone with the cursor, which closes at the last row
+        # As the result reads its own rows, errors of the driver included, without making a Row of each.
+        rows = result.cursor_strategy.fetchall(result, result.cursor)
+    except Exception as error:
+        _give_way(error)
+        raise
+    processors = found.processors(description)
     columns: list[Column] = list(zip(*rows, strict=True)) if rows else [()] * len(processors)
     return Gathered(found.layout, len(rows), columns, processors)
+
+
+def _give_way(error: Exception) -> None:
+    """Go the whole way where it is a stored value that failed."""
+    if is_unreadable(error):
+        raise Unreadable from error
 
 
 def _keys(gathered: Gathered, places: Sequence[int]) -> list[Any]:

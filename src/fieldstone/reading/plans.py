@@ -110,6 +110,13 @@ class Related:
         return self.relationship.class_attribute
 
     @cached_property
+    def needed(self) -> bool:
+        """Whether the row at the other end must be there: the foreign key allows no null."""
+        return self.relationship.direction.name == "MANYTOONE" and not any(
+            column.nullable for column in self.relationship.local_columns
+        )
+
+    @cached_property
     def direct(self) -> bool:
         """Whether plain column equality connects parents and children, so that no parent needs joining."""
         return _is_plain_equality(self.relationship)

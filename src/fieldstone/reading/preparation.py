@@ -23,6 +23,7 @@ Statement = Select[*tuple[Any, ...]]
 Derive = Callable[[], tuple[Statement, Layout]]
 Named = Mapping[str, Any]
 Processor = Callable[[Any], Any] | None
+Options = tuple[Any, ...]
 
 SHAPES = 500
 LENGTHS = 64
@@ -55,8 +56,15 @@ def given(statement: Any) -> Given | None:
 class Prepared:
     """One statement, compiled for a dialect."""
 
-    def __init__(self, statement: Statement, layout: Layout, dialect: Dialect, known: Sequence[Any]) -> None:
-        compiled: Any = statement.compile(dialect=dialect)
+    def __init__(
+        self,
+        statement: Statement,
+        layout: Layout,
+        dialect: Dialect,
+        known: Sequence[Any],
+        added: Options = (),
+    ) -> None:
+        compiled: Any = statement.options(*added).compile(dialect=dialect)
         self.compiled = compiled
         self.layout = layout
         self._types = [column.type for column in statement.selected_columns]
@@ -185,19 +193,22 @@ def _flat(values: Sequence[Any]) -> list[Any]:
 _kept: WeakKeyDictionary[Any, LRUCache[Any, Prepared | None]] = WeakKeyDictionary()
 
 
-def prepared(owner: Any, dialect: Dialect, key: Any, known: Sequence[Any], derive: Derive) -> Prepared | None:
+def prepared(
+    owner: Any, dialect: Dialect, key: Any, known: Sequence[Any], derive: Derive, added: Options = ()
+) -> Prepared | None:
     """Prepare what `derive` makes of a statement, once for each key; None where that cannot be done.
 
+    `added` are options that a session adds: what is prepared with them serves no session without them.
     What was prepared is kept as long as `owner` lives, such as an engine's pool.
     """
     kept = _kept.get(owner)
     if kept is None:
         kept = _kept.setdefault(owner, LRUCache(SHAPES))
-    key = (dialect, key)
+    key = (dialect, added, key)
     found = kept.get(key, _UNKNOWN)
     if found is _UNKNOWN:
         try:
-            found = Prepared(*derive(), dialect, known)
+            found = Prepared(*derive(), dialect, known, added)
         except Unpreparable:
             found = None
         kept[key] = found

@@ -16,10 +16,11 @@ from pydantic_core import to_json
 from fieldstone.cache import cached
 from fieldstone.reading.assembly import Layout
 from fieldstone.reading.exactness import exact
-from fieldstone.reading.forms import Form, Unfit
+from fieldstone.reading.forms import Column, Form, Unfit
 from fieldstone.reading.gathering import Gathered
 from fieldstone.reading.plans import ReadPlan
 from fieldstone.reading.shapes import Build, builder
+from fieldstone.reading.unreadable import is_unreadable
 
 try:
     import orjson
@@ -48,12 +49,21 @@ def written(gathered: Gathered) -> list[Values]:
     manner = _manner(gathered.layout.plan, gathered.layout.start)
     columns = list(gathered.columns)
     for place, form, layout in manner.forms:
-        columns[place] = form.write(columns[place], gathered.processors[place], _absent(gathered, layout))
+        columns[place] = _column(gathered, place, form, _absent(gathered, layout))
     for joined, within in manner.required:
         if _absent(gathered, joined) > _absent(gathered, within):
             raise Unfit
     below = [_by_key(one, written) for _, one in gathered.below]
     return manner.build(columns, gathered.keys, gathered.columns, below)
+
+
+def _column(gathered: Gathered, place: int, form: Form, absent: int) -> Column:
+    try:
+        return form.write(gathered.columns[place], gathered.processors[place], absent)
+    except Exception as error:
+        if is_unreadable(error):
+            raise Unfit from error
+        raise
 
 
 def _absent(gathered: Gathered, layout: Layout | None) -> int:

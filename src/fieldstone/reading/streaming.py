@@ -24,10 +24,12 @@ from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone.errors import TransactionError
+from fieldstone.keys import selected_model
 from fieldstone.reading.assembly import Statement, root_statement
-from fieldstone.reading.fetching import model_of
 from fieldstone.reading.plans import ReadPlan, plan
+from fieldstone.reading.unreadable import readable, report
 from fieldstone.reading.ways import assemble
+from fieldstone.visibility import sight_of
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 
@@ -55,7 +57,7 @@ def stream(session: Any, statement: Any, schema: type[Any], *, batch: int = BATC
     """
     if batch < 1:
         raise ValueError(f"A batch of {batch} rows never ends. Ask for 1 or more.")
-    made = plan(model_of(statement), schema)
+    made = plan(selected_model(statement, "A stream", alone=True), schema)
     read, layout = root_statement(made, statement)
     if isinstance(session, SQLAlchemyAsyncSession):
         return _streamed_async(session, _batches(session.sync_session, read, made, layout, batch))
@@ -89,11 +91,12 @@ async def _streamed_async(
 def _batches(
     session: Any, statement: Statement, made: ReadPlan, layout: Any, size: int
 ) -> Generator[list[Any], None, None]:
-    options = {"yield_per": size}
-    result = SQLAlchemySession.execute(session, statement, execution_options=options)
+    sight = sight_of(statement)
+    options = {"yield_per": size, **sight}
+    result = SQLAlchemySession.execute(session, readable(session, statement), execution_options=options)
     with _open_within(session.connection(), result):
         while rows := _next_rows(result, size):
-            yield assemble(session, made, layout, rows)
+            yield assemble(session, made, layout, report(statement, rows), sight)
 
 
 def _next_rows(result: AnyResult, size: int) -> Any:

@@ -2,7 +2,8 @@
 
 Pydantic calls a class's `__init__` for every object where it finds one, and SQLModel defines one
 that validates a second time. A twin is the same core schema with that detour taken out wherever the
-`__init__` is SQLModel's or Fieldstone's own; a class that brings its own keeps it.
+`__init__` is SQLModel's or Fieldstone's own; a class that brings its own keeps it. What only a client
+could get wrong, a bool for a number, is not asked of what the database gives.
 """
 
 from __future__ import annotations
@@ -14,17 +15,26 @@ from pydantic_core import SchemaValidator
 from sqlmodel import SQLModel
 
 from fieldstone.cache import cached
+from fieldstone.models.inputs import is_reading
 
 
 @cached
 def twin(schema: type[BaseModel]) -> SchemaValidator:
     """Return a validator for the schema that creates its objects directly."""
+    return SchemaValidator(core_schema_of(schema), _use_prebuilt=False)
+
+
+def core_schema_of(schema: type[BaseModel]) -> Any:
+    """Give what Pydantic says of a schema, without the detours that reading does not take."""
     schema.model_rebuild()
-    return SchemaValidator(_direct(schema.__pydantic_core_schema__), _use_prebuilt=False)
+    return _direct(schema.__pydantic_core_schema__)
 
 
 def _direct(node: Any) -> Any:
     if isinstance(node, dict):
+        if node.get("type") == "function-before" and is_reading(node["function"]["function"]):
+            inner = _direct(node["schema"])
+            return inner | {"serialization": node["serialization"]} if "serialization" in node else inner
         copy = {key: _direct(value) for key, value in node.items()}
         if copy.get("custom_init") and is_plain(copy["cls"]):
             copy["custom_init"] = False

@@ -2,7 +2,8 @@
 
 Both give the same, so the verbs do not know which one they go: rows are found, cut to a page, completed with
 their collections, and given as schema objects or as bytes. The whole way is open to every statement; the
-prepared one to those that ask for nothing but rows, in a session where nobody listens to what it leaves out.
+prepared one to those that ask for nothing but rows, in a session that has no scope and where nobody listens
+to what it leaves out. A stored value that cannot be read leads from the prepared way to the whole one.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from pydantic import BaseModel
-from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session
 
+from fieldstone.keys import key_names
 from fieldstone.reading.anatomy import Inexact
 from fieldstone.reading.assembly import Layout, Parents, Statement, Values, attach, child_statements
 from fieldstone.reading.forms import Unfit
-from fieldstone.reading.gathering import Gathered, Reader, Unprepared
-from fieldstone.reading.objects import object_of
+from fieldstone.reading.gathering import Gathered, Reader, Unprepared, Unreadable
+from fieldstone.reading.objects import construct, object_of
 from fieldstone.reading.plans import ReadPlan
 from fieldstone.reading.preparation import NOTHING, Given, given
 from fieldstone.reading.rendering import values_of, written
+from fieldstone.reading.unreadable import Stored, rows_again, rows_of
+from fieldstone.scopes import is_scoped
+from fieldstone.visibility import NORMAL, Sight, sight_of
 
 Derive = Callable[[], tuple[Statement, Layout]]
 
@@ -58,11 +61,11 @@ class Found(Protocol):
     def count(self) -> int:
         """Count the rows."""
 
-    def edge(self, place: int) -> tuple[Any, ...]:
-        """Give what stands beside the plan's columns in one row."""
+    def ends(self) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
+        """Give what stands beside the plan's columns in the first and in the last row."""
 
     def keep(self, rows: slice) -> None:
-        """Keep some rows, before `objects` or `written` is asked for."""
+        """Keep some rows, before anything but their number is asked for."""
 
     def objects(self) -> list[Any]:
         """Read the collections and make the objects of the schema."""
@@ -77,38 +80,75 @@ def ask(session: Session, question: Question) -> Found:
         reader = Reader(session, question.plan)
         taken = question.taken()
         key = (question.plan, question.form, taken.shape)
-        return _Prepared(reader, question, reader.rows(key, taken, question.derive, question.named))
-    except Unprepared:
-        statement, layout = question.derive()
-        return _Whole(session, question.plan, layout, [*_rows(session, statement, question.named)])
+        gathered = reader.rows(key, taken, question.derive, question.named)
+    except Unprepared as reason:
+        return _whole(session, question, reason)
+    return _Prepared(reader, question.plan, gathered, partial(_whole, session, question))
+
+
+def _whole(session: Session, question: Question, reason: Unprepared) -> _Whole:
+    statement, layout = question.derive()
+    read = rows_again if isinstance(reason, Unreadable) else rows_of
+    rows = read(session, statement, dict(question.named) or None)
+    return _Whole(session, question.plan, layout, rows, sight_of(statement))
 
 
 class _Prepared:
-    def __init__(self, reader: Reader, question: Question, gathered: Gathered) -> None:
+    def __init__(
+        self, reader: Reader, plan: ReadPlan, gathered: Gathered, whole: Callable[[Unprepared], _Whole]
+    ) -> None:
         self._reader = reader
-        self._plan = question.plan
+        self._plan = plan
         self._gathered = gathered
         self._complete = False
+        self._kept: list[slice] = []
+        self._begin_again = whole
+        self._instead: _Whole | None = None
 
     @property
     def count(self) -> int:
         return self._gathered.count
 
-    def edge(self, place: int) -> tuple[Any, ...]:
-        gathered = self._gathered
-        return tuple([gathered.value(column, place) for column in range(gathered.layout.end, gathered.width)])
+    def ends(self) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
+        if self._instead is None and self.count:
+            try:
+                return self._beside(0), self._beside(-1)
+            except Unprepared as reason:
+                self._change_ways(reason)
+        return None if self._instead is None else self._instead.ends()
 
     def keep(self, rows: slice) -> None:
         self._gathered.cut(rows)
+        self._kept.append(rows)
 
     def objects(self) -> list[Any]:
-        return objects_of(self._plan, values_of(self._completed()))
+        if self._instead is None:
+            try:
+                return objects_of(self._plan, values_of(self._completed()))
+            except Unprepared as reason:
+                self._change_ways(reason)
+        return [] if self._instead is None else self._instead.objects()
 
     def written(self) -> list[Any] | None:
+        if self._instead is not None:
+            return None
         try:
             return written(self._completed())
         except (Inexact, Unfit):
             return None
+        except Unprepared as reason:
+            self._change_ways(reason)
+            return None
+
+    def _beside(self, row: int) -> tuple[Any, ...]:
+        gathered = self._gathered
+        return tuple([gathered.value(column, row) for column in range(gathered.layout.end, gathered.width)])
+
+    def _change_ways(self, reason: Unprepared) -> None:
+        """Find the rows again the whole way: a value of theirs, or of a row below them, cannot be read."""
+        self._instead = self._begin_again(reason)
+        for rows in self._kept:
+            self._instead.keep(rows)
 
     def _completed(self) -> Gathered:
         if not self._complete:
@@ -118,56 +158,84 @@ class _Prepared:
 
 
 class _Whole:
-    def __init__(self, session: Session, plan: ReadPlan, layout: Layout, rows: list[Any]) -> None:
+    def __init__(
+        self, session: Session, plan: ReadPlan, layout: Layout, rows: Sequence[Any], sight: Sight
+    ) -> None:
         self._session = session
         self._plan = plan
         self._layout = layout
         self._rows = rows
+        self._sight = sight
 
     @property
     def count(self) -> int:
         return len(self._rows)
 
-    def edge(self, place: int) -> tuple[Any, ...]:
-        return tuple(self._rows[place][self._layout.end :])
+    def ends(self) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
+        if not self._rows:
+            return None
+        first, last = self._rows[0], self._rows[-1]
+        return tuple(first[self._layout.end :]), tuple(last[self._layout.end :])
 
     def keep(self, rows: slice) -> None:
         self._rows = self._rows[rows]
 
     def objects(self) -> list[Any]:
-        return assemble(self._session, self._plan, self._layout, self._rows)
+        return assemble(self._session, self._plan, self._layout, self._rows, self._sight)
 
     def written(self) -> None:
         return None
 
 
-def assemble(session: Session, plan: ReadPlan, layout: Layout, rows: Iterable[Any]) -> list[Any]:
-    """Make objects of SQLAlchemy's rows, once the collections that wait for them are read."""
+def assemble(
+    session: Session, plan: ReadPlan, layout: Layout, rows: Iterable[Any], sight: Sight = NORMAL
+) -> list[Any]:
+    """Make objects of the rows, once the collections that wait for them are read, as the rows were."""
     parents: Parents = {}
     values = [layout.read(row, parents) for row in rows]
-    while parents:
-        deeper: Parents = {}
-        for related, waiting in parents.items():
-            for statement, below in child_statements(related, waiting.parents):
-                for row in _rows(session, statement):
-                    key = tuple(row[: below.start])
-                    attach(related, waiting, key, below.read(row, deeper))
-        parents = deeper
+    _follow(session, parents, sight)
+    if is_scoped(session):
+        values = [one for one in values if _is_whole(plan, one)]
     return objects_of(plan, values)
 
 
-def _rows(session: Session, statement: Statement, named: Mapping[str, Any] | None = None) -> Any:
-    return SQLAlchemySession.execute(session, statement, named or None)  # exec() gives one column only
+def _is_whole(made: ReadPlan, values: Values) -> bool:
+    """Tell whether all that a row needs lies within the session's scopes, after leaving out what does not."""
+    for related in made.collections:
+        found = values[related.name]
+        kept = [one for one in (found if related.many else [found]) if one and _is_whole(related.plan, one)]
+        values[related.name] = kept if related.many else next(iter(kept), None)
+    for related in made.joins:
+        found = values[related.name]
+        if found is not None and not _is_whole(related.plan, found):
+            values[related.name] = None
+    return not any(related.needed and values[related.name] is None for related in made.joins)
+
+
+def _follow(session: Session, parents: Parents, sight: Sight) -> None:
+    while parents:
+        deeper: Parents = {}
+        for related, waiting in parents.items():
+            for statement, layout in child_statements(related, filter(_can_be_sought, waiting.parents)):
+                for row in rows_of(session, statement.execution_options(**sight) if sight else statement):
+                    key = tuple(row[: layout.start])
+                    attach(related, waiting, key, layout.read(row, deeper))
+        parents = deeper
+
+
+def _can_be_sought(key: tuple[Any, ...]) -> bool:
+    """Tell a key from what its column cannot read: that cannot be sent back either."""
+    return not any(isinstance(value, Stored) for value in key)
 
 
 def objects_of(plan: ReadPlan, rows: Sequence[Values]) -> list[Any]:
     """Make the objects of a plan's schema by their own rules; what breaks them is given as stored."""
     as_stored = partial(_as_stored, plan.schema, plan)
-    name = plan.model.__name__
-    return [object_of(plan.schema, values, subject=name, as_stored=as_stored) for values in rows]
+    subject, keys = plan.model.__name__, key_names(plan.model)
+    return [object_of(plan.schema, one, subject=subject, keys=keys, as_stored=as_stored) for one in rows]
 
 
-def _as_stored(schema: type[BaseModel], made: ReadPlan, values: Values) -> Any:
+def _as_stored(schema: type[Any], made: ReadPlan, values: Values) -> Any:
     """Make the object and what is nested in it without their rules."""
     nested = dict(values)
     for related in (*made.joins, *made.collections):
@@ -176,4 +244,4 @@ def _as_stored(schema: type[BaseModel], made: ReadPlan, values: Values) -> Any:
             nested[related.name] = [_as_stored(related.plan.schema, related.plan, one) for one in stored]
         elif stored is not None:
             nested[related.name] = _as_stored(related.plan.schema, related.plan, stored)
-    return schema.model_construct(**nested)
+    return construct(schema, nested)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import RelationshipDirection, RelationshipProperty
 from sqlmodel import SQLModel
 
 from fieldstone.errors import SchemaError
-from fieldstone.models import Timestamps, Versioned
+from fieldstone.models import SoftDeleted, Timestamps, Versioned
 from fieldstone.models.columns import field_type, integer_range, plain_type
 from fieldstone.models.validation import is_table
 from fieldstone.schemas.loosening import loosened
@@ -73,9 +73,12 @@ def _check_read_column(
         )
 
 
-def check_create(schema: type[BaseModel], model: type[SQLModel]) -> None:
-    """Refuse a Create schema that allows what the table refuses, or lacks what it needs."""
-    _check_create(schema, model, frozenset(), set())
+def check_create(schema: type[BaseModel], model: type[SQLModel], *, complete: bool = True) -> None:
+    """Refuse a Create schema that allows what the table refuses, or lacks what it needs.
+
+    One that is not `complete` is completed by values that are known later only.
+    """
+    _check_create(schema, model, frozenset() if complete else frozenset(_needed(model)), set())
 
 
 def _check_create(
@@ -160,7 +163,7 @@ def server_made(model: type[SQLModel]) -> frozenset[str]:
         or column.computed is not None
         or (column.primary_key and _is_generated(model, name, column))
     }
-    for mixin in (Timestamps, Versioned):
+    for mixin in (SoftDeleted, Timestamps, Versioned):
         if issubclass(model, mixin):
             names |= mixin.model_fields.keys()
     return frozenset(names)

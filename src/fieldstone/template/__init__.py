@@ -4,9 +4,12 @@ It shows how an application is written with Fieldstone, and uses nothing but pub
 
     models.py    the tables
     schemas.py   what comes in and what goes out; the reads follow from it
-    board.py     the queries behind the board, and the one rule of moving a task
+    resources.py what each list may be asked for
+    actors.py    in whose name a request changes something
+    board.py     the queries behind the board, and what moving and claiming a task means
+    timelines.py what happened to a task, in words
     api.py       the routes under /api
-    pages.py     the pages for a browser, over forms.py and html.py
+    pages.py     the pages for a browser, with task_pages.py, over asking.py, forms.py and html.py
     app.py       all of it, put together
     seed.py      demo data
     __main__.py  `python -m fieldstone.template`

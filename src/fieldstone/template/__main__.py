@@ -14,9 +14,11 @@ from typing import TypeVar
 
 import uvicorn
 from rich.progress import track
+from sqlalchemy import inspect
 
 from fieldstone import Database, FieldstoneError
 from fieldstone.template.app import create_app
+from fieldstone.template.models import Task
 from fieldstone.template.seed import seed
 
 T = TypeVar("T")
@@ -29,6 +31,7 @@ def main() -> None:
         with closing(listening):
             database = Database(os.environ.get("DATABASE_URL") or "sqlite:///tasks.db")
             database.create_all()
+            _refuse_old_tables(database)
             if seed(database, watch=_watch):
                 _say("Demo data planted.")
             _serve(database, listening)
@@ -51,6 +54,18 @@ def _listen(host: str, port: str) -> socket.socket:
             f"{host}:{port} cannot be served: {reason}. "
             f"Set PORT to another, such as PORT={(int(port) + 1) % 65_536}."
         )
+
+
+def _refuse_old_tables(database: Database) -> None:
+    """Say in one line what every page would fail at: `create_all` makes tables, and changes none."""
+    stored = inspect(database.engine)
+    for table in Task.metadata.sorted_tables:
+        columns = {column["name"] for column in stored.get_columns(table.name)}
+        if missing := [column.name for column in table.columns if column.name not in columns]:
+            sys.exit(
+                f"{database.url} was made by another version of the app: {table.name} has no {missing[0]}. "
+                "Delete it, or set DATABASE_URL to a new database."
+            )
 
 
 def _serve(database: Database, listening: socket.socket) -> None:

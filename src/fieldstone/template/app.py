@@ -15,12 +15,30 @@ from fieldstone.template.api import api
 from fieldstone.template.html import show_errors_as_pages
 from fieldstone.template.pages import pages
 
+DESCRIPTION = """\
+Projects, tasks and the people and agents who work on them.
+
+A list is asked for by its attributes: `status=pending`, `due_date__le=2026-12-31`,
+`assignments.worker_id=@claude-code`, `q=phone`, `sort=-due_date`. The same query means the same
+for the list, for its export and for the board in a browser.
+
+Whoever changes something says in whose name, in the header `X-Actor`; it stands in the history. The
+app has no sign-in and believes it.
+"""
+TAGS = [
+    {"name": "projects", "description": "What the tasks are for."},
+    {"name": "tasks", "description": "What is to be done, by whom, and what happened to it."},
+    {"name": "workers", "description": "The people and agents who work."},
+    {"name": "board", "description": "The tasks by their status, as the page shows them."},
+]
+
 
 def create_app(database: Database) -> FastAPI:
     """Make the application over a database whose tables exist."""
     app = FastAPIOffline(  # FastAPI whose /docs needs nothing from elsewhere
         title="Fieldstone tasks",
-        description="Projects, tasks and the people and agents who work on them.",
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
         dependencies=[Depends(same_origin)],
     )
     install(app, database)

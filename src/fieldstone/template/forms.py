@@ -7,7 +7,7 @@ sentence at its field, beside what was typed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import Any, Generic, TypeVar, get_args
 
@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone import Conflict, InvalidValues
+from fieldstone import Conflict, InvalidValues, StaleVersion
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 Result = TypeVar("Result")
@@ -29,6 +29,9 @@ class Form(Generic[SchemaT]):
     schema: type[SchemaT]
     typed: Mapping[str, str]
     problems: dict[str, str] = field(default_factory=dict)
+    stored: dict[str, str] = field(default_factory=dict)
+    """What somebody else has stored meanwhile, by the fields in which it is not what was typed."""
+    stale: bool = False
 
     @classmethod
     def blank(cls, schema: type[SchemaT], **given: Any) -> Form[SchemaT]:
@@ -40,7 +43,7 @@ class Form(Generic[SchemaT]):
     @classmethod
     def showing(cls, schema: type[SchemaT], values: Mapping[str, Any]) -> Form[SchemaT]:
         """Fill a form with values."""
-        return cls(schema, {name: "" if value is None else str(value) for name, value in values.items()})
+        return cls(schema, _as_typed(values))
 
     @classmethod
     async def sent(cls, request: Request, schema: type[SchemaT]) -> Form[SchemaT]:
@@ -81,7 +84,12 @@ class Form(Generic[SchemaT]):
         except ValidationError as error:
             for entry in error.errors(include_url=False, include_input=False):
                 name = str(entry["loc"][0]) if entry["loc"] else ""
-                self.problems.setdefault(name, _SENTENCES.get(entry["type"], entry["msg"]))
+                self.problems.setdefault(name, SENTENCES.get(entry["type"], entry["msg"]))
+        except StaleVersion:
+            self.stale = True
+            self.problems[""] = (
+                "Somebody else changed this while you did. Compare what is stored now, then save."
+            )
         except InvalidValues as error:
             for problem in error.problems:
                 self.problems.setdefault(str(problem.path[0]) if problem.path else "", problem.message)
@@ -89,6 +97,14 @@ class Form(Generic[SchemaT]):
             sentence = taken if error.kind == "unique" else "This does not exist any more."
             self.problems.update(dict.fromkeys(error.fields or [""], sentence))
         return None
+
+    def against(self, values: Mapping[str, Any]) -> Form[SchemaT]:
+        """Show what is stored beside what was typed, so that sending it again is a choice."""
+        stored = _as_typed(values)
+        differing = {name: text for name, text in stored.items() if self.typed.get(name, text) != text}
+        version = {"version": stored["version"]} if "version" in stored else {}
+        differing.pop("version", None)
+        return replace(self, typed={**self.typed, **version}, stored=differing)
 
     def _values(self) -> dict[str, str | None]:
         """Read an empty field as no value where the schema allows none."""
@@ -99,9 +115,13 @@ class Form(Generic[SchemaT]):
         }
 
 
+def _as_typed(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
 _MEDIA_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
-_SENTENCES = {
+SENTENCES = {
     "missing": "Please fill this in.",
     "string_too_short": "Please fill this in.",
     "string_pattern_mismatch": "Please use small letters, digits and hyphens.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +17,7 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import RedirectResponse, Response
 
+from fieldstone.template.asking import ORDERS
 from fieldstone.template.board import STATUSES, today
 from fieldstone.template.models import Color, Priority, Role
 
@@ -34,13 +35,19 @@ _KEPT = ("Allow", "Retry-After")
 
 def page(request: Request, template: str, status: int = 200, **content: Any) -> Response:
     """Render a template."""
-    context = {"here": request.url.path, **content}
+    me = getattr(request.state, "me", None)
+    context = {"here": request.url.path, "me": me, **content}
     return _TEMPLATES.TemplateResponse(request, template, context, status_code=status, headers=HEADERS)
 
 
 def go(address: str) -> Response:
     """Send the browser on after a form was accepted, so that reloading does not repeat it."""
     return RedirectResponse(address, status_code=303)
+
+
+def own(address: str) -> str:
+    """Keep to this site: an address from a form may lead anywhere."""
+    return address if address.startswith("/") and not address.startswith(("//", "/\\")) else "/"
 
 
 def show_errors_as_pages(app: FastAPI, *, except_under: str) -> None:
@@ -84,8 +91,69 @@ def _options(rows: Iterable[Any], key: str) -> list[tuple[Any, str]]:
     return [(getattr(row, key), row.name) for row in rows]
 
 
-def _day(day: date) -> str:
+# What another program stored may be no date at all; it is shown as it is.
+def _day(day: Any) -> str:
+    if not isinstance(day, date):
+        return str(day)
     return f"{day.day} {day:%b}" if day.year == today().year else f"{day.day} {day:%b %Y}"
+
+
+_PATHS = {
+    "project.slug": "Project",
+    "assignments.worker_id": "Worker",
+    "assignments.role": "Role",
+    "due_date": "Due",
+    "updated_at": "Changed",
+    "parent_id": "Parent",
+}
+_OPERATORS = {
+    "eq": "",
+    "ne": "is not",
+    "in": "",
+    "not_in": "is not",
+    "lt": "before",
+    "le": "by",
+    "gt": "after",
+    "ge": "from",
+    "is_null": "is missing:",
+    "contains": "has",
+    "icontains": "has",
+    "startswith": "begins with",
+    "istartswith": "begins with",
+    "endswith": "ends with",
+    "iendswith": "ends with",
+}
+
+
+def _value(value: Any) -> str:
+    """Write what a filter compares with, as a person would."""
+    if isinstance(value, tuple):
+        return " or ".join(map(_value, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{_day(value.date())} {value:%H:%M}"
+    return _day(value) if isinstance(value, date) else str(value).replace("_", " ")
+
+
+def _iso(moment: Any) -> str:
+    return moment.isoformat(sep=" ", timespec="seconds") if isinstance(moment, datetime) else str(moment)
+
+
+def _is_past(day: Any) -> bool:
+    return isinstance(day, date) and day < today()
+
+
+def _ago(moment: Any) -> str:
+    """Say how long ago something was, as far as a person cares."""
+    if not isinstance(moment, datetime):
+        return str(moment)
+    seconds = max(0, int((datetime.now(UTC) - moment).total_seconds()))
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            number = seconds // size
+            return f"{number} {unit}{'s' if number > 1 else ''} ago"
+    return "just now"
 
 
 def _environment() -> Environment:
@@ -96,14 +164,22 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(initials=_initials, words=_words, options=_options, day=_day)
+    environment.filters.update(
+        initials=_initials, words=_words, options=_options, day=_day, ago=_ago, iso=_iso
+    )
+    environment.filters.update(
+        path=lambda path: _PATHS.get(path, _words(path)),
+        operator=lambda name: _OPERATORS[name],
+        value=_value,
+    )
+    environment.tests["past"] = _is_past
     environment.globals.update(
-        today=today,
         statuses=STATUSES,
         named_statuses=_named(STATUSES),
         named_priorities=_named(get_args(Priority)),
         named_colors=_named(get_args(Color)),
         named_roles=_named(get_args(Role)),
+        orders=ORDERS,
     )
     return environment
 

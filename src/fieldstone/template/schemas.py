@@ -16,6 +16,7 @@ from fieldstone.template.models import (
     Priority,
     ProjectBase,
     Role,
+    Slug,
     Status,
     TaskBase,
     WorkerBase,
@@ -36,8 +37,20 @@ class ProjectRead(ProjectBase):
     updated_at: datetime
 
 
+class ProjectName(Model):
+    name: str
+
+
+class ProjectLabel(ProjectName):
+    id: int
+
+
 class WorkerCreate(WorkerBase):
-    id: WorkerKey = Field(max_length=40, description="Such as @claude-code.")
+    id: WorkerKey = Field(
+        max_length=40,
+        description="Its name in addresses, which stays.",
+        schema_extra={"examples": ["@claude-code"]},
+    )
 
 
 @partial
@@ -49,7 +62,7 @@ class WorkerRead(WorkerBase):
 
 
 class AssignmentCreate(AssignmentBase):
-    worker_id: WorkerKey
+    worker_id: WorkerKey = Field(max_length=40, schema_extra={"examples": ["@claude-code"]})
 
 
 class AssignmentRead(Model):
@@ -65,6 +78,12 @@ class TaskCreate(TaskBase):
 
 @partial
 class TaskUpdate(TaskBase): ...
+
+
+class TaskEdit(TaskUpdate):
+    """A change by somebody who has seen a version of the task."""
+
+    version: int | None = None
 
 
 class TaskSummary(Model):
@@ -83,14 +102,61 @@ class TaskPath(Model):
     parent: Annotated[TaskPath | None, Depth(3)] = None
 
 
-class TaskRead(TaskBase):
+class TaskDetails(TaskBase):
+    """A task with everything but what is below it."""
+
     id: int
+    version: int
     created_at: datetime
     updated_at: datetime
     project: ProjectRead | None
     parent: TaskPath | None
-    subtasks: list[TaskSummary]
     assignments: list[AssignmentRead]
+
+
+class TaskRead(TaskDetails):
+    """A task with everything that is known of it."""
+
+    subtasks: list[TaskSummary]
+
+
+class TaskTree(TaskSummary):
+    """A task with the subtasks below it, and theirs."""
+
+    subtasks: list[TaskTree]
+
+
+class TaskDeleted(TaskSummary):
+    """A task that can be brought back."""
+
+    deleted_at: datetime | None
+    project: ProjectChip | None
+
+
+class TaskRow(Model):
+    """A task as one row of many, in a list or a spreadsheet."""
+
+    id: int
+    title: str
+    status: Status
+    priority: Priority
+    progress_percent: int
+    due_date: date | None
+    project: ProjectName | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class TaskClaim(Model):
+    """Who wants to work, and where."""
+
+    worker_id: WorkerKey = Field(max_length=40, schema_extra={"examples": ["@claude-code"]})
+    project: Slug | None = Field(
+        default=None,
+        max_length=40,
+        description="The slug of a project, to take a task of that one only.",
+        schema_extra={"examples": ["shop"]},
+    )
 
 
 class ProjectChip(Model):
@@ -116,7 +182,11 @@ class TaskCard(TaskSummary):
 
 class WorkerAssignment(Model):
     role: Role
-    task: TaskSummary
+    task: TaskAssigned
+
+
+class TaskAssigned(TaskSummary):
+    deleted_at: datetime | None
 
 
 class WorkerCard(WorkerRead):

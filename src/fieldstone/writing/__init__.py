@@ -1,14 +1,15 @@
 """From values to rows: the verbs that write, each of which flushes and none of which commits.
 
-`single` writes one row with what is nested in it (`nesting`, `children`), `upserting` and `bulk` write rows
-without instances (`rows`, `uniques`, `conflicts`, `returned`, `synchronising`), `linking` writes what
-belongs together (`links`), `claiming` locks, and `cycles` keeps trees trees.
+`single` writes one row with what is nested in it (`nesting`, `children`) and what it is based on
+(`versions`), `upserting` and `bulk` write rows without instances (`rows`, `uniques`, `conflicts`,
+`returned`, `synchronising`), `linking` writes what belongs together (`links`), `claiming` locks, and
+`cycles` keeps trees trees.
 """
 
 from fieldstone.writing.bulk import create_many, delete_where, patch_where
 from fieldstone.writing.claiming import claim, claim_many, get_for_update
 from fieldstone.writing.linking import link, replace_links, unlink
-from fieldstone.writing.single import create, delete, patch
+from fieldstone.writing.single import create, delete, patch, restore
 from fieldstone.writing.upserting import UpsertCounts, Upserted, upsert, upsert_many
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "patch",
     "patch_where",
     "replace_links",
+    "restore",
     "unlink",
     "upsert",
     "upsert_many",

@@ -23,10 +23,23 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone.branches import among
 from fieldstone.errors import PlanError
-from fieldstone.keys import key_attributes, key_names, mapper_of
+from fieldstone.keys import key_attributes, key_names, mapper_of, selected, selected_model
+from fieldstone.models.fields import now
+from fieldstone.scopes import fills_of
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
+from fieldstone.visibility import including_deleted, is_hiding, sees_deleted
 from fieldstone.writing.cycles import moves, refuse_moved
+from fieldstone.writing.marking import (
+    all_or_nothing,
+    is_kept_by,
+    mark,
+    marks,
+    needed,
+    rows_as,
+    spread,
+    synchronise,
+)
 from fieldstone.writing.returned import Returned, returned
 from fieldstone.writing.rows import Data, Row, batches, by_shape, changes, has_wide_rules, stamps
 from fieldstone.writing.synchronising import after_delete, after_update
@@ -72,7 +85,7 @@ def _create_many(
     with explained(metadata=model.metadata):
         session.flush()
     with session.connection().begin_nested():
-        for batch in batches(model, rows):
+        for batch in batches(model, rows, fills_of(session, model)):
             counted += len(batch)
             with explained(metadata=model.metadata):
                 made += _insert_batch(session, model, batch, shape)
@@ -168,7 +181,7 @@ def _patch_where(
         if has_wide_rules(model) or moves(model, values) or len(mapper_of(model).tables) > 1:
             return _patch_each(session, model, statement, values, shape)
         written = {getattr(model, name): value for name, value in {**values, **stamps(model, values)}.items()}
-        command = update(model).where(*_condition(model, statement)).values(written)
+        command = _seeing(statement, update(model).where(*_condition(model, statement)).values(written))
         outcome = _run(session, command, shape)
     after_update(session, model)
     return outcome
@@ -181,14 +194,29 @@ class DeleteWhere(Protocol):
     """Give the count, or with `into` the rows as they were; awaited with an AsyncSession."""
 
     @overload
-    def __call__(self, session: Session, /, statement: Statement, *, everything: bool = False) -> int: ...
+    def __call__(
+        self, session: Session, /, statement: Statement, *, everything: bool = False, for_good: bool = False
+    ) -> int: ...
     @overload
     def __call__(
-        self, session: Session, /, statement: Statement, *, into: type[SchemaT], everything: bool = False
+        self,
+        session: Session,
+        /,
+        statement: Statement,
+        *,
+        into: type[SchemaT],
+        everything: bool = False,
+        for_good: bool = False,
     ) -> list[SchemaT]: ...
     @overload
     def __call__(
-        self, session: AsyncSession, /, statement: Statement, *, everything: bool = False
+        self,
+        session: AsyncSession,
+        /,
+        statement: Statement,
+        *,
+        everything: bool = False,
+        for_good: bool = False,
     ) -> Coroutine[Any, Any, int]: ...
     @overload
     def __call__(
@@ -199,6 +227,7 @@ class DeleteWhere(Protocol):
         *,
         into: type[SchemaT],
         everything: bool = False,
+        for_good: bool = False,
     ) -> Coroutine[Any, Any, list[SchemaT]]: ...
 
 
@@ -208,20 +237,25 @@ def _delete_where(
     *,
     into: type[BaseModel] | None = None,
     everything: bool = False,
+    for_good: bool = False,
 ) -> int | list[Any]:
     """Delete every row that the statement selects. What points to it follows its `ondelete`.
 
-    A statement without a filter is refused unless `everything=True`. Raises Conflict where other
-    rows point to one of them and no `ondelete` is declared.
+    A statement without a filter is refused unless `everything=True`. Rows of a SoftDeleted model are
+    only marked, unless `for_good=True`. Raises Conflict where other rows point to one of them and no
+    `ondelete` is declared.
     """
     model = _model_of(statement, everything, "delete_where")
     shape = None if into is None else returned(model, into)
     with explained(metadata=model.metadata):
         session.flush()
+        if is_hiding(model) and not for_good:
+            marking = _mark_where if is_kept_by(model) else _mark_each
+            return marking(session, model, statement, shape)
         if any(len(one.tables) > 1 for one in mapper_of(model).self_and_descendants):
             outcome = _delete_each(session, model, statement, shape)
         else:
-            command = delete(model).where(*_condition(model, statement))
+            command = _seeing(statement, delete(model).where(*_condition(model, statement)))
             outcome = _run(session, command, shape)
     after_delete(session, model)
     return outcome
@@ -230,13 +264,42 @@ def _delete_where(
 delete_where = cast(DeleteWhere, verb(_delete_where))
 
 
+def _mark_where(
+    session: Session, model: type[Any], statement: Any, shape: Returned[Any] | None
+) -> int | list[Any]:
+    """Mark the rows in one statement; more only where a foreign key points to them."""
+    moment, attributes = now(), needed(model)
+    columns = [] if shape is None else list(shape.columns)
+    with all_or_nothing(session, model):
+        command: Any = update(model).where(*_condition(model, statement)).values(marks(model, moment))
+        if not (attributes or columns):
+            found, counted = [], _run(session, command, None)
+        else:
+            found = list(_execute(session, command.returning(*attributes, *columns)))
+            counted = len(found)
+        reached = spread(session, model, rows_as(attributes, found), moment)
+    synchronise(session, reached)
+    return counted if shape is None else [shape.object(row[len(attributes) :]) for row in found]
+
+
+def _mark_each(
+    session: Session, model: type[Any], statement: Any, shape: Returned[Any] | None
+) -> int | list[Any]:
+    """Mark row by row what lies in a table beside the one that is asked for."""
+    instances = _each(session, model, statement)
+    shown = [] if shape is None else [_shown(shape, one) for one in instances]
+    mark(session, model, instances)
+    return len(instances) if shape is None else shown
+
+
 def _run(session: Session, command: Any, shape: Returned[Any] | None) -> int | list[Any]:
-    if shape is not None:
-        command = command.returning(*shape.columns)
-    result: Any = SQLAlchemySession.execute(
-        session, command, execution_options={"synchronize_session": False}
-    )
-    return int(result.rowcount) if shape is None else [shape.object(row) for row in result]
+    if shape is None:
+        return int(_execute(session, command).rowcount)
+    return [shape.object(row) for row in _execute(session, command.returning(*shape.columns))]
+
+
+def _execute(session: Session, command: Any) -> Any:
+    return SQLAlchemySession.execute(session, command, execution_options={"synchronize_session": False})
 
 
 # What is selected
@@ -244,11 +307,7 @@ def _run(session: Session, command: Any, shape: Returned[Any] | None) -> int | l
 
 def _model_of(statement: Any, everything: bool, verb_name: str) -> type[Any]:
     """Find the model; refuse a statement that selects something else, or everything by accident."""
-    described = statement.column_descriptions if isinstance(statement, Select) else []
-    entity = described[0]["entity"] if len(described) == 1 else None
-    if entity is None or described[0]["expr"] is not entity:
-        raise PlanError(f"{verb_name} takes an ordinary select(Model), and nothing beside it.")
-    model: type[Any] = sa_inspect(entity).mapper.class_
+    model = selected_model(statement, verb_name, alone=True)
     if not everything and not _filters(statement):
         raise PlanError(
             f"{verb_name} was given no filter, which would reach every {model.__name__}. Add .where(...), "
@@ -266,12 +325,17 @@ def _filters(statement: Any) -> bool:
 def _condition(model: type[SQLModel], statement: Any) -> Iterator[Any]:
     """Give the statement's own filter where it is all that the statement says; else its keys."""
     filters = () if statement.whereclause is None else (statement.whereclause,)
-    entity = statement.column_descriptions[0]["entity"]
+    entity = selected(statement, "A condition")
     plain = entity is model and select(model).where(*filters).compare(statement)
     if plain and len(statement.get_final_froms()) == 1:
         yield from filters
     else:
         yield among(key_attributes(model), _keys(statement, entity))
+
+
+def _seeing(statement: Any, command: Any) -> Any:
+    """Let a command reach the deleted rows that its condition asked for."""
+    return including_deleted(command) if sees_deleted(statement) else command
 
 
 def _keys(statement: Any, entity: Any) -> Any:
@@ -286,7 +350,7 @@ def _keys(statement: Any, entity: Any) -> Any:
 
 
 def _each(session: Session, model: type[Any], statement: Any) -> list[Any]:
-    found = select(model).where(*_condition(model, statement)).with_for_update(of=model)
+    found = _seeing(statement, select(model).where(*_condition(model, statement)).with_for_update(of=model))
     return list(SQLAlchemySession.scalars(session, found, execution_options={"populate_existing": True}))
 
 

@@ -58,7 +58,7 @@ def _without_target(session: Session, nest: Nest) -> Iterator[Problem]:
             if values is not None:
                 asked.setdefault(key, []).append((node, names[0], values))
     for key, found in asked.items():
-        stored = _stored(session, [element.column for element in key.elements], [one for _, _, one in found])
+        stored = _stored(session, _referred(found[0][0].model, key), [one for _, _, one in found])
         other = _name(found[0][0].model, key.referred_table)
         for node, name, values in found:
             if values not in stored:
@@ -70,7 +70,7 @@ def _taken(session: Session, nest: Nest, dialect: str) -> Iterator[Problem]:
     asked: dict[tuple[type[SQLModel], tuple[str, ...]], list[tuple[Node, Key]]] = {}
     for node in nest.nodes:
         for key in unique_keys(node.model, dialect):
-            values = node.known(key.fields) if key.fields and key.where is None else None
+            values = node.known(key.fields) if key.fields and key.full else None
             if values is not None:
                 asked.setdefault((node.model, key.fields), []).append((node, values))
     for (model, names), found in asked.items():
@@ -89,6 +89,15 @@ def _missing(path: tuple[str | int, ...], other: str) -> Problem:
 def _name(model: type[SQLModel], table: Table) -> str:
     found = [one.class_.__name__ for one in mapper_of(model).registry.mappers if one.local_table is table]
     return found[0] if found else table.name
+
+
+def _referred(model: type[SQLModel], key: ForeignKeyConstraint) -> list[Any]:
+    """Give what a foreign key points to, through its model: what the session does not see is missing."""
+    columns = [element.column for element in key.elements]
+    for one in mapper_of(model).registry.mappers:
+        if one.local_table is key.referred_table:
+            return [getattr(one.class_, one.get_property_by_column(column).key) for column in columns]
+    return columns
 
 
 def _foreign_keys(model: type[SQLModel]) -> Iterator[tuple[ForeignKeyConstraint, tuple[str, ...]]]:

@@ -23,9 +23,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from fieldstone.errors import InvalidValues, NotFound, PlanError, Problem
-from fieldstone.keys import key_attributes, key_names, key_values
+from fieldstone.keys import key_attributes, key_names, key_values, selected, selected_model
 from fieldstone.reading.assembly import root_statement
-from fieldstone.reading.fetching import model_of
 from fieldstone.reading.plans import plan
 from fieldstone.reading.ways import assemble
 from fieldstone.schemas import stored_values
@@ -157,12 +156,7 @@ def _claimable(statement: Any, limit: int) -> type[Any]:
     if not 1 <= limit <= MOST_AT_ONCE:
         problem = Problem(("limit",), "out_of_range", f"must be from 1 to {MOST_AT_ONCE}")
         raise InvalidValues("A claim", [problem])
-    if not isinstance(statement, SelectOfScalar) or not isinstance(model_of(statement), type):
-        raise PlanError("A claim takes an ordinary select(Model), and nothing beside it.")
-    model: type[Any] = model_of(statement)
-    whole = statement.column_descriptions[0]
-    if whole["expr"] is not whole["entity"]:
-        raise PlanError(f"A claim takes whole rows. Write: select({model.__name__})")
+    model = selected_model(statement, "A claim", alone=True)
     slices = (statement._limit_clause, statement._offset_clause)
     if statement._distinct or statement._group_by_clauses or any(one is not None for one in slices):
         raise PlanError(
@@ -174,7 +168,7 @@ def _claimable(statement: Any, limit: int) -> type[Any]:
 
 def _locked(session: Session, statement: Any, limit: int) -> list[Any]:
     """Lock the first rows that nobody holds; rows that point to them may come and go meanwhile."""
-    entity = statement.column_descriptions[0]["entity"]
+    entity = selected(statement, "A claim")
     taken = statement.limit(limit).with_for_update(skip_locked=True, key_share=True, of=entity)
     found = SQLAlchemySession.scalars(session, taken, execution_options={"populate_existing": True})
     return list(found.unique())

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from sqlalchemy import ColumnElement, and_, false, or_
 from sqlalchemy import cast as sql_cast
-from sqlalchemy import false, or_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 
-from fieldstone.errors import InvalidValues, ModelError, Problem
+from fieldstone.errors import Conflict, InvalidValues, ModelError, Problem
 from fieldstone.keys import key_attributes, mapper_of
 from fieldstone.models import Timestamps
+from fieldstone.visibility import is_hiding
 from fieldstone.writing.rows import Row, stamps
 from fieldstone.writing.uniques import On, UniqueKey, unique_key
 
@@ -25,7 +26,13 @@ _POSTGRESQL: Any = postgresql.dialect  # its constructor has no types
 _POSTGRESQL = _POSTGRESQL()
 
 
-def target_of(model: type[SQLModel], on: On, update: Sequence[str] | None, dialect: str) -> Target:
+def target_of(
+    model: type[SQLModel],
+    on: On,
+    update: Sequence[str] | None,
+    dialect: str,
+    within: ColumnElement[bool] | None = None,
+) -> Target:
     """Check what an upsert is to decide by and to change. Raises ModelError, listing what there is."""
     mapper = mapper_of(model)
     if len(mapper.tables) > 1:
@@ -40,7 +47,7 @@ def target_of(model: type[SQLModel], on: On, update: Sequence[str] | None, diale
             f"An upsert cannot update {', '.join(map(repr, unknown))}: {model.__name__} has no such column. "
             f"Its columns are: {', '.join(mapper.columns.keys())}."
         )
-    return Target(model, unique_key(model, on, dialect), names, dialect)
+    return Target(model, unique_key(model, on, dialect), names, dialect, within)
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Target:
     key: UniqueKey
     update: tuple[str, ...] | None
     dialect: str
+    within: ColumnElement[bool] | None = None
 
     def changed(self, row: Row) -> tuple[str, ...]:
         """Name the columns that this row changes where one is stored."""
@@ -88,7 +96,7 @@ class Target:
             index_elements=self.key.elements,
             index_where=self.key.where,
             set_=values,
-            where=or_(*differs) if differs else false(),
+            where=and_(or_(*differs), *self.in_sight()) if differs else false(),
         )
 
     def groups(self, batch: list[Row]) -> list[list[Row]]:
@@ -120,6 +128,16 @@ class Target:
                     self.model.__name__,
                     [Problem((row.index, name), "repeated", message) for name in self.key.fields],
                 )
+
+    def taken(self) -> Conflict:
+        """Say that a row has the key which the session does not see."""
+        return Conflict(self.model.__name__, kind="unique", fields=self.key.fields, constraint=self.key.name)
+
+    def in_sight(self) -> list[Any]:
+        """Keep to rows that the session sees, where the key does not do so by itself."""
+        hides = is_hiding(self.model) and self.key.where is None
+        there = [cast(Any, self.model).deleted_at.is_(None)] if hides else []
+        return there if self.within is None else [*there, self.within]
 
     def _insert(self) -> Any:
         dialect: Any = postgresql if self.dialect == "postgresql" else sqlite

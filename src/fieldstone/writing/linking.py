@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import delete, literal, select
+from sqlalchemy import delete, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
-from fieldstone.errors import Conflict, NotFound
+from fieldstone.branches import among
+from fieldstone.errors import Conflict, NotFound, PlanError
 from fieldstone.keys import key_attributes, key_values
+from fieldstone.scopes import is_limited, scope_of
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
 from fieldstone.writing.links import Key, Links, Targets, links_of
@@ -32,10 +34,13 @@ def link(session: Session, model: type[SQLModel], key: Any, name: str, targets: 
     be a mapping from keys to the link's own fields: those that are sent are stored, also in a link that is
     there. Raises NotFound without the row, and Conflict without a target.
     """
-    links, row = links_of(model, name), key_values(model, key)
+    links, row = _links_of(session, model, name), key_values(model, key)
     wanted = links.targets(targets)
     with explained(metadata=model.metadata):
         session.flush()
+        if is_limited(session, model):
+            _require(session, model, row)
+        _require_targets(session, links, wanted)
     _insert(session, links, row, wanted)
     if not wanted:
         _require(session, model, row)
@@ -48,9 +53,11 @@ def unlink(session: Session, model: type[SQLModel], key: Any, name: str, targets
 
     Raises NotFound without the row.
     """
-    links, row = links_of(model, name), key_values(model, key)
+    links, row = _links_of(session, model, name), key_values(model, key)
     with explained(metadata=model.metadata):
         session.flush()
+        if is_limited(session, model):
+            _require(session, model, row)
         removed = _execute(
             session, delete(links.table).where(links.of(row), links.to(links.targets(targets)))
         )
@@ -66,14 +73,26 @@ def replace_links(session: Session, model: type[SQLModel], key: Any, name: str, 
     A link that stays keeps its own fields, but for those that are sent. Of two transactions that
     replace the same row's links, one waits for the other. Raises NotFound and Conflict as `link` does.
     """
-    links, row = links_of(model, name), key_values(model, key)
+    links, row = _links_of(session, model, name), key_values(model, key)
     wanted = links.targets(targets)
     with explained(metadata=model.metadata):
         session.flush()
         _require(session, model, row, lock=True)
+        _require_targets(session, links, wanted)
         _execute(session, delete(links.table).where(links.of(row), ~links.to(wanted)))
     _insert(session, links, row, wanted)
     _synchronise(session, links, row)
+
+
+def _links_of(session: Session, model: type[SQLModel], name: str) -> Links:
+    links = links_of(model, name)
+    if links.mapper is not None and scope_of(session, links.mapper.class_) is not None:
+        raise PlanError(
+            f"{model.__name__}.{name} cannot be linked here: this session has a scope for "
+            f"{links.mapper.class_.__name__}, and links are written without a look at their own fields. "
+            "Use create(...) and delete(...) on it."
+        )
+    return links
 
 
 def _insert(session: Session, links: Links, row: Key, wanted: Mapping[Key, Any]) -> None:
@@ -123,6 +142,21 @@ def _refusal(session: Session, links: Links, row: Key, conflict: Conflict) -> Ex
 def _require(session: Session, model: type[SQLModel], row: Key, *, lock: bool = False) -> None:
     if not _is_there(session, model, row, lock=lock):
         raise NotFound(model.__name__, key=row[0] if len(row) == 1 else row)
+
+
+def _require_targets(session: Session, links: Links, wanted: Mapping[Key, Any]) -> None:
+    """Refuse targets that are in the table and out of sight: the database would take them."""
+    target = links.target
+    if target is None or not is_limited(session, target):
+        return
+    keys, attributes = list(wanted), key_attributes(target)
+    step = PARAMETERS // len(attributes)
+    for start in range(0, len(keys), step):
+        part = keys[start : start + step]
+        seen = _execute(session, select(func.count()).select_from(target).where(among(attributes, part)))
+        if seen.scalar_one() < len(part):
+            subject = links.table.name if links.mapper is None else links.mapper.class_.__name__
+            raise Conflict(subject, kind="foreign_key", fields=links.far_names, other=target.__name__)
 
 
 def _is_there(session: Session, model: type[SQLModel], row: Key, *, lock: bool = False) -> bool:

@@ -22,6 +22,7 @@ from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, PlanError, Problem
 from fieldstone.keys import key_names, key_values, mapper_of
 from fieldstone.schemas import stored_values
+from fieldstone.visibility import is_hiding
 
 Key = tuple[Any, ...]
 Values = BaseModel | Mapping[str, Any]
@@ -126,6 +127,11 @@ def links_of(model: type[SQLModel], name: str) -> Links:
             f"{model.__name__}.{name} stores no links: those are rows with a unique key over two foreign "
             f"keys, one of them to {model.__name__}. {model.__name__} has links in: "
             f"{', '.join(others) or 'none'}."
+        )
+    if found.mapper is not None and is_hiding(found.mapper.class_):
+        raise PlanError(
+            f"{model.__name__}.{name} cannot be linked: {found.mapper.class_.__name__} keeps its deleted "
+            "rows, and a link is there or not. Use create(...), delete(...) and restore(...) on it."
         )
     return found
 

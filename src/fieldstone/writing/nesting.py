@@ -8,7 +8,7 @@ any other is a new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +20,13 @@ from fieldstone.errors import InvalidValues, Problem
 from fieldstone.keys import key_names, key_values, mapper_of
 from fieldstone.models.validation import twins_of
 from fieldstone.schemas import stored_values
+from fieldstone.writing.rows import filled_in
 from fieldstone.writing.uniques import unique_keys
 
 Path = tuple[str | int, ...]
 Key = tuple[Any, ...]
 Data = BaseModel | Mapping[str, Any]
+Fills = Callable[[type[SQLModel]], Mapping[str, Any]]
 
 # Nobody writes deeper by hand, and what walks nested values must not run out of stack.
 DEEPEST = 50
@@ -74,6 +76,7 @@ class Nest:
     nodes: list[Node] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    fills: Fills = lambda _: {}
 
     @property
     def root(self) -> Node:
@@ -100,6 +103,7 @@ class Nest:
                 self._follow(node, columns, related, name, value)
             if path:  # a foreign key that may stand in the related object instead is asked for below
                 columns = _without_null(columns, twins_of(model).deferred)
+            columns = filled_in(model, columns, self.fills(model), path)
             node.instance = model.model_validate({**columns, **related})
             names = mapper_of(model).columns.keys()
             node.values = {name: vars(node.instance).get(name) for name in names}
@@ -182,7 +186,7 @@ class Nest:
         for node in self.nodes:
             for key in unique_keys(node.model, dialect):
                 values = tuple(node.filled.get(name, node.values.get(name)) for name in key.fields)
-                if not values or None in values or key.where is not None:
+                if not values or None in values or not key.full:
                     continue
                 if (node.model, key.fields, values) in seen:
                     yield Problem(node.where(_to_blame(node, key.fields)), "unique", _REPEATED)
@@ -196,9 +200,12 @@ class Nest:
 _REPEATED = "repeats one before it. Send each once"
 
 
-def nest(data: Data, model: type[SQLModel]) -> Nest:
-    """Make a row with everything nested in it. Raises InvalidValues, with the path of each problem."""
-    made = Nest()
+def nest(data: Data, model: type[SQLModel], fills: Fills) -> Nest:
+    """Make a row with everything nested in it; `fills` gives the values that each row of a model gets.
+
+    Raises InvalidValues, with the path of each problem, and OutOfScope.
+    """
+    made = Nest(fills=fills)
     made.new(model, data, (), {})
     made.refuse()
     return made

@@ -18,7 +18,7 @@ from sqlalchemy import ClauseElement, Integer
 from sqlmodel import SQLModel
 
 from fieldstone.cache import cached
-from fieldstone.errors import InvalidValues, Problem
+from fieldstone.errors import InvalidValues, OutOfScope, Problem
 from fieldstone.keys import mapper_of
 from fieldstone.models.validation import checked, refuse, twins_of
 from fieldstone.schemas import stored_values
@@ -47,27 +47,37 @@ class Row:
         return tuple(self.values)
 
 
-def new_row(model: type[SQLModel], data: Data, index: int = 0) -> Row:
-    """Validate one row for insertion. Raises InvalidValues."""
+def new_row(model: type[SQLModel], data: Data, fills: Mapping[str, Any], index: int = 0) -> Row:
+    """Validate one row for insertion; `fills` are values that each row gets. Raises InvalidValues."""
     _refuse_strange(model, data)
-    values = stored_values(data, model)
+    values = filled_in(model, stored_values(data, model), fills)
     _refuse_relationships(model, values)
-    return Row(index, _insertable(model, _validated(model, values)), _sent(data))
+    return Row(index, _insertable(model, _validated(model, values)), _sent(data) | fills.keys())
 
 
-def batches(model: type[SQLModel], rows: Iterable[Data]) -> Iterator[list[Row]]:
+def filled_in(
+    model: type[SQLModel], values: dict[str, Any], fills: Mapping[str, Any], path: tuple[str | int, ...] = ()
+) -> dict[str, Any]:
+    """Add values that each row gets. Raises OutOfScope where another one was sent."""
+    for name, value in fills.items():
+        if values.get(name, value) != value:
+            raise OutOfScope(model.__name__, fields=[".".join(map(str, (*path, name)))])
+    return {**values, **fills}
+
+
+def batches(model: type[SQLModel], rows: Iterable[Data], fills: Mapping[str, Any]) -> Iterator[list[Row]]:
     """Validate rows a batch at a time; the path of each problem begins with the row's index."""
     numbered = enumerate(rows)
     while batch := list(islice(numbered, BATCH)):
-        yield _batch(model, batch)
+        yield _batch(model, batch, fills)
 
 
-def _batch(model: type[SQLModel], batch: list[tuple[int, Data]]) -> list[Row]:
+def _batch(model: type[SQLModel], batch: list[tuple[int, Data]], fills: Mapping[str, Any]) -> list[Row]:
     made: list[Row] = []
     problems: list[Problem] = []
     for index, data in batch:
         try:
-            made.append(new_row(model, data, index))
+            made.append(new_row(model, data, fills, index))
         except InvalidValues as error:
             problems += [Problem((index, *one.path), one.rule, one.message) for one in error.problems]
         except ValidationError as error:  # a rule of another model, nested in a field

@@ -7,6 +7,7 @@ field. None of them commits: the transaction that holds the session does, once, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -15,14 +16,18 @@ from sqlalchemy.orm import RelationshipProperty
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
-from fieldstone.errors import Conflict, InvalidValues, NotFound, Problem
+from fieldstone.errors import Conflict, InvalidValues, ModelError, NotFound, Problem
 from fieldstone.keys import key_names, key_values, mapper_of
 from fieldstone.schemas import stored_values
+from fieldstone.scopes import fills_of
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
+from fieldstone.visibility import INCLUDING_DELETED, is_hidden, is_hiding
 from fieldstone.writing.children import faults, resolve
 from fieldstone.writing.cycles import refuse_cycles
+from fieldstone.writing.marking import mark, unmark
 from fieldstone.writing.nesting import Nest, nest
+from fieldstone.writing.versions import Version, based_on
 
 refuse_cycles()
 
@@ -38,7 +43,7 @@ def create(session: Session, model: type[ModelT], data: Data) -> ModelT:
     InvalidValues whose paths lead there. Raises InvalidValues for a value that a rule of the model or
     table refuses, and Conflict for one that contradicts another row; nothing is inserted then.
     """
-    made = nest(data, model)
+    made = nest(data, model, partial(fills_of, session))
     instance: ModelT = made.root.instance
     if len(made.nodes) > 1 or made.references:
         _flush_whole(session, made)
@@ -48,35 +53,71 @@ def create(session: Session, model: type[ModelT], data: Data) -> ModelT:
 
 
 @verb
-def patch(session: Session, model: type[ModelT], key: Any, data: Data) -> ModelT:
+def patch(
+    session: Session, model: type[ModelT], key: Any, data: Data, *, version: Version | None = None
+) -> ModelT:
     """Change the sent fields of the row with this key, and no others; all of them or none.
 
     From a schema made with `@partial`, or any other schema, the sent fields are those in
-    `model_fields_set`. Raises NotFound, InvalidValues and Conflict.
+    `model_fields_set`. `version` is the one that the change is based on, or several of which it must
+    be one. Raises NotFound, InvalidValues and Conflict, and StaleVersion where another is stored.
     """
     values = stored_values(data, model, sent_only=True)
     instance = _found(session, model, key)
     _keep_key(instance, values)
-    instance.sqlmodel_update(values)
-    return _flushed(session, instance)
+    with based_on(instance, key, version):
+        instance.sqlmodel_update(values)
+        return _flushed(session, instance)
 
 
 @verb
-def delete(session: Session, model: type[ModelT], key: Any) -> None:
+def delete(
+    session: Session,
+    model: type[ModelT],
+    key: Any,
+    *,
+    version: Version | None = None,
+    for_good: bool = False,
+) -> None:
     """Delete the row with this key. What points to it follows its foreign key's `ondelete`.
 
-    Raises NotFound, and Conflict where other rows point to it and no `ondelete` is declared.
+    A row of a SoftDeleted model is only marked, until it is deleted `for_good`, marked or not.
+    Raises NotFound, Conflict where other rows point to it and no `ondelete` is declared, and
+    StaleVersion where its version is not, or not one of, the given.
     """
-    instance = _found(session, model, key)
-    session.delete(instance)
-    with explained(metadata=model.metadata):
+    marking = is_hiding(model) and not for_good
+    instance = _found(session, model, key, deleted=for_good)
+    with based_on(instance, key, version), explained(metadata=model.metadata):
+        if marking:
+            mark(session, model, [instance])
+            return
+        session.delete(instance)
         session.flush()
     _follow_ondelete(session, instance)
 
 
-def _found(session: Session, model: type[ModelT], key: Any) -> ModelT:
-    instance = session.get(model, key_values(model, key))
-    if instance is None:
+@verb
+def restore(session: Session, model: type[ModelT], key: Any) -> ModelT:
+    """Bring back a row that was deleted softly, with what was marked together with it.
+
+    A row that is not deleted stays as it is. Raises NotFound, and Conflict where another row has taken a
+    unique value meanwhile.
+    """
+    if not is_hiding(model):
+        raise ModelError(
+            f"{model.__name__} keeps no deleted rows, so none can be restored. "
+            f"Derive it from SoftDeleted: class {model.__name__}(..., SoftDeleted, table=True)."
+        )
+    instance = _found(session, model, key, deleted=True)
+    with explained(metadata=model.metadata):
+        unmark(session, instance)
+    return _flushed(session, instance)
+
+
+def _found(session: Session, model: type[ModelT], key: Any, *, deleted: bool = False) -> ModelT:
+    options = INCLUDING_DELETED if deleted else {}
+    instance = session.get(model, key_values(model, key), execution_options=options)
+    if instance is None or (is_hidden(instance) and not deleted):
         raise NotFound(model.__name__, key=key)
     return instance
 

@@ -64,7 +64,7 @@ def _synchronise(session: Session, tables: set[Any], keys: Sequence[Key] | None 
             held.setdefault(state.mapper, {})[state.identity or ()] = instance
     gone = [one for mapper, instances in held.items() for one in _reread(session, mapper, instances)]
     if gone:
-        _let_go(session, gone)
+        let_go(session, gone)
 
 
 def _reread(session: Session, mapper: Mapper[Any], held: dict[Key, Any]) -> list[Any]:
@@ -104,7 +104,7 @@ def _led_by(instance: Any, changed: list[str]) -> list[str]:
     ]
 
 
-def _let_go(session: Session, gone: list[Any]) -> None:
+def let_go(session: Session, gone: list[Any]) -> None:
     """Take deleted instances out of the session, and out of the collections that were loaded with them."""
     lost = {id(one) for one in gone}
     for one in gone:

@@ -27,6 +27,7 @@ from sqlmodel import SQLModel
 
 from fieldstone.errors import ModelError
 from fieldstone.keys import mapper_of
+from fieldstone.models.constraints import FULL_BUT_DELETED
 
 On = str | Sequence[str]
 
@@ -42,6 +43,8 @@ class UniqueKey:
     fields: tuple[str, ...]
     elements: tuple[Any, ...]
     where: Any = None
+    full: bool = True
+    """Whether it holds for all rows that are not deleted."""
 
     def matches(self, model: type[SQLModel], values: dict[str, Any]) -> ColumnElement[bool]:
         """Build the condition that finds the stored row that these values would collide with."""
@@ -70,7 +73,9 @@ def unique_keys(model: type[SQLModel], dialect: str) -> Iterator[UniqueKey]:
             yield _key(mapper, constraint.name, constraint.columns)
     for index in sorted(table.indexes, key=lambda one: str(one.name)):
         if index.unique and not any(isinstance(one, TextClause) for one in index.expressions):
-            yield _key(mapper, index.name, index.expressions, _condition(index, dialect))
+            where = _condition(index, dialect)
+            full = index.info.get(FULL_BUT_DELETED, where is None)
+            yield _key(mapper, index.name, index.expressions, where, full=full)
 
 
 def unique_key(model: type[SQLModel], on: On, dialect: str) -> UniqueKey:
@@ -79,7 +84,7 @@ def unique_key(model: type[SQLModel], on: On, dialect: str) -> UniqueKey:
     wanted = {on} if isinstance(on, str) else set(on)
     named = [key for key in keys if isinstance(on, str) and key.name == on]
     found = named or [key for key in keys if key.fields and set(key.fields) == wanted]
-    found = [key for key in found if key.where is None][:1] or found
+    found = [key for key in found if key.full][:1] or found
     if len(found) == 1:
         return found[0]
     asked = f"{on!r}" if isinstance(on, str) else f"({', '.join(map(repr, on))})"
@@ -94,12 +99,14 @@ def unique_key(model: type[SQLModel], on: On, dialect: str) -> UniqueKey:
     )
 
 
-def _key(mapper: Mapper[Any], name: Any, elements: Iterable[Any], where: Any = None) -> UniqueKey:
+def _key(
+    mapper: Mapper[Any], name: Any, elements: Iterable[Any], where: Any = None, *, full: bool = True
+) -> UniqueKey:
     parts = tuple(elements)
     fields = [_attribute(mapper, part) for part in parts]
     known = tuple(field for field in fields if field is not None)
     return UniqueKey(
-        None if name is None else str(name), known if len(known) == len(parts) else (), parts, where
+        None if name is None else str(name), known if len(known) == len(parts) else (), parts, where, full
     )
 
 

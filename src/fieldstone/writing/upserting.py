@@ -16,15 +16,18 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 from pydantic import BaseModel
-from sqlalchemy import literal_column, select
+from sqlalchemy import func, literal_column, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from fieldstone.branches import among
 from fieldstone.errors import InvalidValues, ModelError, Problem
 from fieldstone.keys import key_attributes, key_names
+from fieldstone.reading.assembly import PARAMETERS
 from fieldstone.reading.fetching import get
+from fieldstone.scopes import fills_of, scope_of
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
 from fieldstone.violations.failures import failure_of
@@ -131,9 +134,9 @@ def _upsert(
     is changed in a stored row: by default all that was sent but the keys and `created_at`; `()`
     leaves it as it is. Raises ModelError for a key that is none, InvalidValues and Conflict.
     """
-    target = target_of(model, on, update, session.get_bind(model).dialect.name)
+    target = _target(session, model, on, update)
     answer = _answer(session, model, into)
-    row = new_row(model, data)
+    row = new_row(model, data, fills_of(session, model))
     target.refuse_null(row)
     with explained(metadata=model.metadata):
         session.flush()
@@ -163,7 +166,7 @@ def upsert_many(
     Two rows of the input with the same key are refused, since only one of them could be kept. The
     path of a problem begins with the row's index.
     """
-    target = target_of(model, on, update, session.get_bind(model).dialect.name)
+    target = _target(session, model, on, update)
     if not target.key.fields:
         raise ModelError(
             f"upsert_many cannot use {target.key.name} of {model.__name__}: it is over an expression, so "
@@ -174,7 +177,7 @@ def upsert_many(
     with explained(metadata=model.metadata):
         session.flush()
     with session.connection().begin_nested():
-        for batch in batches(model, rows):
+        for batch in batches(model, rows, fills_of(session, model)):
             target.refuse_repeated(batch, seen)
             for group in target.groups(batch):
                 counts += _upsert_group(session, target, group)
@@ -183,6 +186,13 @@ def upsert_many(
 
 
 # How it runs
+
+
+def _target(session: Session, model: type[SQLModel], on: On, update: Sequence[str] | None) -> Target:
+    scope = scope_of(session, model)
+    within = None if scope is None else scope.by_itself()
+    return target_of(model, on, update, session.get_bind(model).dialect.name, within)
+
 
 _OPTIONS = {"render_nulls": True, "populate_existing": True}
 _CREATED: Any = literal_column("xmax = 0")
@@ -202,7 +212,9 @@ def _stored(session: Session, target: Target, row: Row, wanted: Sequence[Any]) -
         found = _first(session, target.updating(names).returning(*wanted), row) if names else None
     if found is None:  # it has the values already, and this transaction holds its lock
         statement = select(*wanted).where(target.key.matches(target.model, row.values))
-        found = SQLAlchemySession.execute(session, statement, execution_options=_OPTIONS).one()
+        found = SQLAlchemySession.execute(session, statement, execution_options=_OPTIONS).one_or_none()
+    if found is None:
+        raise target.taken()
     return found, False
 
 
@@ -247,9 +259,24 @@ def _upsert_group(session: Session, target: Target, rows: list[Row]) -> UpsertCo
         # the rows just created have the wanted values, so the second statement passes them over
         if names:
             written += _all(session, target, target.updating(names).returning(*keys), rows)
+    if len(written) < len(rows):
+        _refuse_unseen(session, target, rows)
     if any(moves(target.model, row.values) for row in rows):
         refuse_moved(session, target.model, [_key(target.model, row) for row in written])
     return UpsertCounts(created, len(written) - created, len(rows) - len(written))
+
+
+def _refuse_unseen(session: Session, target: Target, rows: list[Row]) -> None:
+    """Refuse rows whose key another row has that the session does not see: they were not written."""
+    if not target.in_sight():
+        return
+    attributes = [getattr(target.model, name) for name in target.key.fields]
+    step = PARAMETERS // len(attributes)
+    keys = [target.values(row) for row in rows]
+    parts = [keys[start : start + step] for start in range(0, len(keys), step)]
+    seen = sum(session.scalar(select(func.count()).where(among(attributes, part))) or 0 for part in parts)
+    if seen < len(keys):
+        raise target.taken()
 
 
 def _all(session: Session, target: Target, statement: Any, rows: list[Row]) -> list[Any]:
