@@ -288,8 +288,10 @@ async def test_a_badly_stored_row_does_not_hide_the_others(
             found = await stored(fetch, session, select(Project).order_by(col(Project.id)), Strict)
     assert [project.name for project in found] == [" ", "Gemini"]
     assert caplog.messages == [
-        "Project id=1 does not fit Strict and is given as stored: "
-        "name: String should have at least 2 characters"
+        (
+            "Project id=1 does not fit Strict and is given as stored: "
+            "name: String should have at least 2 characters"
+        )
     ]
 
 
