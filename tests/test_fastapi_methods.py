@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import httpx2 as httpx
 import pytest
 from fastapi import APIRouter, FastAPI
-from pydantic import ConfigDict
 
 from fieldstone import Model, create, get, patch
 from fieldstone.fastapi import AsyncReadSession, AsyncWriteSession, install, routes
@@ -17,7 +16,6 @@ from tests.serving import Agent, AgentRead, Job, Team, application, client_of
 
 
 class TeamNew(Model):
-    model_config = ConfigDict(extra="forbid")
     name: str
 
 

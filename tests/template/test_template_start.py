@@ -151,7 +151,7 @@ def test_a_database_of_another_version_is_said_in_one_line(tmp_path: Path) -> No
     old = Database(f"sqlite:///{tmp_path}/old.db")
     old.create_all()
     with old.transaction() as session:
-        session.connection().exec_driver_sql("ALTER TABLE task DROP COLUMN contact")
+        session.connection().exec_driver_sql("ALTER TABLE task RENAME COLUMN contact TO caller")
     old.engine.dispose()
     said = refused(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/old.db")
     assert "task has no contact. Delete it, or set DATABASE_URL" in said

@@ -175,14 +175,17 @@ def _annotated(annotation: Any, metadata: list[Any]) -> Any:
 
 def many_of(annotation: Any, name: str) -> Any:
     """Give the type of a parameter of this name that is sent once for each of its values."""
-    remedy = f"Input should be one value. Send the parameter once for each: {name}=a&{name}=b"
 
     def separately(value: Any, read: Any) -> Any:
         try:
             return read(value)
         except ValidationError:
             if any(isinstance(one, str) and "," in one for one in value):
-                raise PydanticCustomError("comma_separated", remedy) from None
+                raise PydanticCustomError(
+                    "comma_separated",
+                    "Input should be one value. Send the parameter once for each: {name}=a&{name}=b",
+                    {"name": name},
+                ) from None
             raise
 
     return Annotated[list[annotation], Len(1, MOST_VALUES), WrapValidator(separately)]

@@ -37,8 +37,9 @@ def main() -> None:
             _serve(database, listening)
     except FieldstoneError as error:
         sys.exit(str(error))
-    except KeyboardInterrupt:
-        _say("Stopped.")
+    except KeyboardInterrupt:  # the server may also have ended on it by itself
+        pass
+    _say("Stopped.")
 
 
 def _listen(host: str, port: str) -> socket.socket:

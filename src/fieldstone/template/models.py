@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
 from pydantic import StringConstraints
+from sqlalchemy import Index
 
 from fieldstone import (
     Audited,
@@ -59,6 +60,9 @@ class TaskBase(Model):
 
 
 class Task(TaskBase, Audited, Timestamps, Versioned, SoftDeleted, table=True):
+    # The order of lists, and the way to what waits.
+    __table_args__ = (Index(None, "created_at", "id"), Index(None, "status", "priority", "due_date"))
+
     id: int | None = Field(default=None, primary_key=True)
     parent_id: int | None = Field(default=None, foreign_key="task.id", ondelete="CASCADE", index=True)
 

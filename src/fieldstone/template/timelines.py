@@ -59,6 +59,7 @@ class Story:
     events: list[Event]
     offset: int
     has_more: bool
+    size: int = SIZE
 
 
 @verb
