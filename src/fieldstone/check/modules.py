@@ -139,6 +139,20 @@ class Module:
         return Edit(Span(span.end_line, span.end_column, span.end_line, span.end_column), text)
 
 
+def heading(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.expr:
+    """The first words of a definition, for a finding that is about the whole."""
+    word = {ast.FunctionDef: "def", ast.AsyncFunctionDef: "async def", ast.ClassDef: "class"}[type(node)]
+    end = node.col_offset + len(f"{word} {node.name}".encode())
+    return ast.Name(
+        id=node.name,
+        ctx=ast.Load(),
+        lineno=node.lineno,
+        col_offset=node.col_offset,
+        end_lineno=node.lineno,
+        end_col_offset=end,
+    )
+
+
 def bound_by(statement: ast.stmt) -> Iterator[str]:
     """Names that a statement at the top of a module binds, imports left out."""
     match statement:
