@@ -142,7 +142,10 @@ class Database:
                 await _to_the_end(session.rollback())
                 raise
             finally:
-                await _to_the_end(session.close())
+                if session.in_transaction():
+                    await _to_the_end(session.close())
+                else:
+                    session.sync_session.close()  # it holds no connection, so there is nothing to wait for
 
     def run(self, unit: Callable[[Session], R], *, attempts: int = 5) -> R:
         """Run a unit in its own transaction, again from its start where it met another.
