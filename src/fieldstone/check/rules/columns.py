@@ -35,7 +35,7 @@ def optional_without_default(found: Model, file: File) -> Iterator[Problem]:
             id: int = Field(primary_key=True)
             subtitle: str | None = Field(default=None, max_length=200)
     """
-    if not found.table or not found.sqlmodel:
+    if not found.table or not found.sqlmodel or found.fieldstone:
         return
     for column in found.own_columns.values():
         if not column.optional or column.has_default or column.maker not in {None, *names.FIELDS}:
@@ -89,7 +89,7 @@ def datetime_zone_mismatch(subject: Model | ast.Attribute, file: File) -> Iterat
     if isinstance(subject, ast.Attribute):
         yield from module_of_the_class(subject, file)
         return
-    if not subject.sqlmodel or not (subject.table or subject.tables_below):
+    if not subject.sqlmodel or subject.fieldstone or not (subject.table or subject.tables_below):
         return
     for column in subject.own_columns.values():
         if says_its_type(column) or not is_datetime(column):

@@ -68,7 +68,7 @@ def table_model_as_request_body(function: Function, file: File) -> Iterator[Prob
         if isinstance(default, ast.Call) and file.module.address(default.func) not in {"fastapi.Body", None}:
             continue
         body = table(file.project, file.module.address(argument.annotation))
-        if body and body.sqlmodel and stored(function, argument.arg, 0):
+        if body and body.sqlmodel and not body.fieldstone and stored(function, argument.arg, 0):
             yield Problem(
                 heading(function.node),
                 f"`{body.name}` is a table, so nothing of the body is validated, and clients set any column.",
