@@ -29,7 +29,8 @@ CHANGE = r"\w*(?:updat|modif|chang|edited)\w*"
 # `values(updated_at=now())`, but not `{"updated_at": task.updated_at}`, which only reads it.
 ASSIGNED = re.compile(
     rf"\.({CHANGE})\s*(?:=(?!=)|:\s*\w+\s*=)"
-    rf"|['\"]({CHANGE})['\"]\s*[:,\]](?![^\n]*\.\2)"
+    rf"|['\"]({CHANGE})['\"]\s*(?::(?![^\n]*\.\2)|\]\s*=(?!=))"
+    rf"|setattr\(\s*[\w.]+\s*,\s*['\"]({CHANGE})['\"]"
     rf"|\b({CHANGE})\s*=\s*(?:datetime|func|sa\.func|text|_?utc|now|time)"
 )
 

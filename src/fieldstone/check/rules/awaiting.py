@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from fieldstone.check import names
@@ -93,18 +94,43 @@ def blocking_session_in_async(call: Called, file: File) -> Iterator[Problem]:
             return session.exec(select(Task)).all()
 
     Fine:
-    Work that `asyncio.to_thread` or `run_in_executor` runs in a thread.
+    Work that `asyncio.to_thread` or `run_in_executor` runs in a thread, and functions with a comment about
+    threads or the event loop: their author has thought of it.
     """
     session = call.session
     if session is None or session.asynchronous is not False or call.awaited or call.method not in BLOCKING:
         return
-    if not call.place.function.asynchronous:
+    function = call.place.function
+    if not function.asynchronous or explained(function) or blocked_before(call):
         return
-    route = "endpoint" if route_of(call.place.function) else "function"
+    route = "endpoint" if route_of(function) else "function"
     yield Problem(
         call.node,
         f"`{file.module.text(call.node.func)}` blocks the event loop: no other request is served meanwhile.",
         f"Write `def` in place of `async def` for this {route}, or use an AsyncSession.",
+    )
+
+
+THREADS = re.compile(r"#.*(?:thread|event loop|blocking)", re.IGNORECASE)
+
+
+def explained(function: Function) -> bool:
+    """Whether a comment inside a function says that its author thought of threads."""
+    node = function.node
+    lines = function.module.lines[node.lineno - 1 : node.end_lineno]
+    return any(THREADS.search(line) for line in lines)
+
+
+def blocked_before(call: Called) -> bool:
+    """Whether the function has used the session before: one finding says it all."""
+    spelled = names.dotted(getattr(call.node.func, "value", None))
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in BLOCKING
+        and names.dotted(node.func.value) == spelled
+        and (node.lineno, node.col_offset) < (call.node.lineno, call.node.col_offset)
+        for node in ast.walk(call.place.function.node)
     )
 
 

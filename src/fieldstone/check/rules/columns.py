@@ -103,7 +103,7 @@ def module_of_the_class(node: ast.Attribute, file: File) -> Iterator[Problem]:
     """Find names of the module `datetime` that are asked of its class."""
     if node.attr not in {"timezone", "timedelta", "UTC", "datetime"}:
         return
-    if file.module.address(node.value) == "datetime.datetime":
+    if file.module.address(node.value) == "datetime.datetime" and not file.module.shadowed(node.value):
         yield Problem(
             node,
             f"`datetime` is the class here, which has no `{node.attr}`: AttributeError.",

@@ -118,7 +118,7 @@ def ambiguous_foreign_keys(found: Model, file: File) -> Iterator[Problem]:
             guest_id: int = Field(foreign_key="team.id")
             home: Team = Relationship(sa_relationship_kwargs={"foreign_keys": "Match.home_id"})
     """
-    if not found.table or found.open:
+    if not found.table or found.open or found.fieldstone:
         return
     for relation in found.own_relations.values():
         other = model(file.project, relation.target)

@@ -46,27 +46,12 @@ def makes_async_sessions(call: ast.Call, module: Module) -> bool:
     address = module.address(call.func)
     if address not in names.SESSIONS | names.MAKERS or not (call.args or call.keywords):
         return False
-    if shadowed(call, module):
+    if module.shadowed(call.func):
         return False
     if address in names.ASYNC_SESSIONS | {"sqlalchemy.ext.asyncio.async_sessionmaker"}:
         return True
     kind = module.address(names.keyword(call, "class_"))
     return address == "sqlalchemy.orm.sessionmaker" and kind in names.ASYNC_SESSIONS
-
-
-def shadowed(call: ast.Call, module: Module) -> bool:
-    """Whether a parameter or variable of the function hides the imported name."""
-    name = (names.dotted(call.func) or "").partition(".")[0]
-    for above in module.above(call):
-        if isinstance(above, ast.FunctionDef | ast.AsyncFunctionDef):
-            given = above.args
-            bound = {a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
-            stored = {
-                n.id for n in ast.walk(above) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-            }
-            if name in bound | stored:
-                return True
-    return False
 
 
 def kept(call: ast.Call, module: Module) -> Edit:
