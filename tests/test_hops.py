@@ -1,4 +1,4 @@
-"""An async session on SQLite enters the thread of its connection once for each statement."""
+"""An async session on SQLite enters the thread of its connection once for each statement, or not at all."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 
 import aiosqlite
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import func, insert, literal, update
 from sqlmodel import col, select
 
 from fieldstone import Database, ReadOnlyTransaction, fetch, stream
+from fieldstone.database.hops import HopConnection
 from tests import domain
-from tests.domain import Project, ProjectRead, TagRead, Task, TaskFull, TaskRead
+from tests.domain import Project, ProjectRead, TagRead, Task, TaskFull
 
 
 @pytest.fixture
@@ -40,15 +41,36 @@ def hops(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return entered
 
 
-async def test_a_read_takes_one_hop_for_each_statement_and_one_to_end(
-    database: Database, hops: list[Any]
-) -> None:
-    for schema, statements in ((ProjectRead, 1), (TaskRead, 2), (TaskFull, 4)):
-        hops.clear()
+async def test_short_reads_take_no_hop_at_all(database: Database, hops: list[Any]) -> None:
+    async with database.async_transaction(read_only=True) as session:
+        assert len(await fetch(session, select(Task), TaskFull)) == 5
+    async with database.async_transaction(read_only=True) as session:
+        assert len(await fetch(session, select(Project), ProjectRead)) == 2
+    assert hops == []
+
+
+async def test_a_long_read_runs_in_the_thread(database: Database, hops: list[Any]) -> None:
+    numbers = select(literal(1).label("number")).cte("numbers", recursive=True)
+    numbers = numbers.union_all(select(numbers.c.number + 1).where(numbers.c.number < 50_000))
+    async with database.async_transaction(read_only=True) as session:
+        for _ in range(2):
+            hops.clear()
+            found = await session.exec(select(func.sum(numbers.c.number)))
+            assert found.one() == 50_000 * 50_001 // 2
+            assert [work[0].__name__ for work in hops] == ["_executed"]
+        assert len(await fetch(session, select(Project), ProjectRead)) == 2
+
+
+async def test_where_readers_may_wait_they_wait_in_the_thread(anyio_backend: str) -> None:
+    async with Database("sqlite:///:memory:") as database:
+        await database.create_all_async(domain.METADATA)
         async with database.async_transaction(read_only=True) as session:
-            model: Any = Project if schema is ProjectRead else Task
-            await fetch(session, select(model), schema)
-        assert len(hops) == statements + 1
+            connection = await session.connection()
+            raw = await connection.get_raw_connection()
+            driven: Any = raw.dbapi_connection
+            assert isinstance(driven, HopConnection)
+            assert not driven.brief
+            assert await fetch(session, select(Project), ProjectRead) == []
 
 
 async def test_a_transaction_without_statements_takes_none(database: Database, hops: list[Any]) -> None:
@@ -62,6 +84,16 @@ async def test_a_transaction_without_statements_takes_none(database: Database, h
             async with database.async_transaction(read_only=True) as other:
                 other.add(Project(id=10, name="Never", slug="never"))
         assert len(await fetch(session, select(Project), ProjectRead)) == 3
+
+
+async def test_a_write_after_a_read_waits_in_the_thread(database: Database, hops: list[Any]) -> None:
+    for read in (True, False):
+        async with database.async_transaction(read_only=True) as session:
+            await (fetch(session, select(Project), ProjectRead) if read else session.connection())
+        hops.clear()
+        async with database.async_transaction() as session:
+            await session.connection()
+        assert [work[0].__name__ for work in hops] == ["_executed", "commit"]
 
 
 async def test_a_write_takes_one_hop_to_begin_one_for_each_statement_and_one_to_end(

@@ -34,6 +34,9 @@ class Room:
 
 ROOMS: Mapping[str, Room] = {
     "check": Room("fieldstone.check.command", "cli", "Find pitfalls in source, without importing it."),
+    "migrate": Room(
+        "fieldstone.migrations.commands", "migrations", "Create, review, apply and undo migrations."
+    ),
     "rule": Room("fieldstone.check.explaining", "cli", "Explain a rule of the check."),
 }
 

@@ -49,6 +49,7 @@ from fieldstone.check.values import (
 )
 
 DEEPEST = 5
+TOP = "<module>"
 CLAUSES = frozenset(
     {"and_", "or_", "not_", "func", "case", "cast", "exists", "literal", "text", "desc", "asc", "any_"}
 )
@@ -369,12 +370,12 @@ class Analysis:
         return Coroutine(value, node) if coroutine and undecorated(function) else value
 
 
-def at_the_top(module: Module) -> Function:
+def at_the_top(module: Module, body: list[ast.stmt] | None = None) -> Function:
     """Stand at the top of a module as if it were a function without parameters."""
     node = ast.FunctionDef(
-        name="<module>",
+        name=TOP,
         args=ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[]),
-        body=[],
+        body=body or [],
         decorator_list=[],
         returns=None,
         lineno=1,

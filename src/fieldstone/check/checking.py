@@ -6,7 +6,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 
-from fieldstone.check.analysis import Analysis
+from fieldstone.check.analysis import TOP, Analysis, at_the_top
 from fieldstone.check.configuration import Configuration, matches
 from fieldstone.check.events import Event
 from fieldstone.check.facts import FileFacts
@@ -87,6 +87,7 @@ def subjects(file: File, wanted: dict[type, list[Rule]]) -> Iterator[object]:
     if Function in wanted:
         yield from module.functions()
     if any(subject in wanted for subject in Event.__args__):
+        yield from events(file, at_the_top(module, module.tree.body), None)
         for function in module.functions():
             yield from events(file, function, None)
 
@@ -106,5 +107,5 @@ def events(file: File, function: Function, closure: dict[str, Value] | None) -> 
     flow.enter(closure)
     flow.run(function.node.body)
     yield from happened
-    for nested, names in flow.nested:
+    for nested, names in flow.nested if function.node.name != TOP else ():
         yield from events(file, nested, names)

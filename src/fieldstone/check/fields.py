@@ -39,7 +39,8 @@ class Column:
     def sa_column(self) -> ast.Call | None:
         """The Column that a Field carries."""
         given = self.keyword("sa_column")
-        return given if isinstance(given, ast.Call) else None
+        shown = isinstance(given, ast.Call) and self.module.address(given.func) in names.COLUMNS
+        return given if isinstance(given, ast.Call) and shown else None
 
     @property
     def primary_key(self) -> bool:

@@ -24,7 +24,15 @@ MARKERS = re.compile(
 )
 MAKER = re.compile(r"[sS]ession(?:_?[mM]aker)?\w*\s*\(|scoped_session")
 SCHEME = re.compile(r"""\b(sqlite|postgres(?:ql)?|mysql|mariadb|oracle|mssql)(\+\w+)?:/""")
-ASSIGNED = re.compile(r"""\b(\w*(?:updat|modif|chang|edited)\w*)\b['"]?\s*(?:=(?!=)|:|\])""")
+CHANGE = r"\w*(?:updat|modif|chang|edited)\w*"
+# `task.updated_at = ...`, `{"updated_at": ...}`, `setattr(task, "updated_at", ...)` and
+# `values(updated_at=now())`, but not `{"updated_at": task.updated_at}`, which only reads it.
+ASSIGNED = re.compile(
+    rf"\.({CHANGE})\s*(?:=(?!=)|:\s*\w+\s*=)"
+    rf"|['\"]({CHANGE})['\"]\s*(?::(?![^\n]*\.\2)|\]\s*=(?!=))"
+    rf"|setattr\(\s*[\w.]+\s*,\s*['\"]({CHANGE})['\"]"
+    rf"|\b({CHANGE})\s*=\s*(?:datetime|func|sa\.func|text|_?utc|now|time)"
+)
 
 
 @dataclass
@@ -99,7 +107,7 @@ def facts_of(tree: ast.Module, source: str, relative: str, fingerprint: str) -> 
         classes=tuple(bound.classes),
         makers=makers,
         schemes=tuple(sorted({"".join(found) for found in SCHEME.findall(source)})),
-        assigned=tuple(sorted(set(ASSIGNED.findall(source)))) if matters else (),
+        assigned=tuple(sorted({"".join(found) for found in ASSIGNED.findall(source)})) if matters else (),
         depends=tuple(sorted(set(depended(tree)))) if "Depends(" in source or "Security(" in source else (),
     )
 

@@ -39,7 +39,12 @@ class Model:
     @cached_property
     def sqlmodel(self) -> bool:
         """Whether it descends from SQLModel."""
-        return names.SQLMODEL in self.ancestry
+        return names.SQLMODEL in self.ancestry or self.fieldstone
+
+    @cached_property
+    def fieldstone(self) -> bool:
+        """Whether it descends from Fieldstone's Model, which does without many of SQLModel's pitfalls."""
+        return names.FIELDSTONE in self.ancestry
 
     @cached_property
     def declarative(self) -> bool:
@@ -125,6 +130,7 @@ class Model:
 CLOSED = frozenset(
     {
         names.SQLMODEL,
+        names.FIELDSTONE,
         "pydantic.BaseModel",
         *names.DECLARATIVE,
         "sqlalchemy.orm.MappedAsDataclass",

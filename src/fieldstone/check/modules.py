@@ -81,6 +81,15 @@ class Module:
             node = self.parents[node]
             yield node
 
+    def shadowed(self, node: ast.AST) -> bool:
+        """Whether the first name of a dotted expression is bound by a function around it."""
+        name = (names.dotted(node) or "").partition(".")[0]
+        return any(
+            name in bound_inside(above)
+            for above in self.above(node)
+            if isinstance(above, ast.FunctionDef | ast.AsyncFunctionDef)
+        )
+
     @cached_property
     def bindings(self) -> dict[str, list[ast.stmt]]:
         """The statements that bind a name at the top of the module, in their order."""
@@ -137,6 +146,32 @@ class Module:
         """Put text after a node."""
         span = self.span(node)
         return Edit(Span(span.end_line, span.end_column, span.end_line, span.end_column), text)
+
+
+def bound_inside(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """The names that a function binds: parameters, assignments, imports."""
+    given = function.args
+    bound = {argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            bound |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+    return bound
+
+
+def heading(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.expr:
+    """The first words of a definition, for a finding that is about the whole."""
+    word = {ast.FunctionDef: "def", ast.AsyncFunctionDef: "async def", ast.ClassDef: "class"}[type(node)]
+    end = node.col_offset + len(f"{word} {node.name}".encode())
+    return ast.Name(
+        id=node.name,
+        ctx=ast.Load(),
+        lineno=node.lineno,
+        col_offset=node.col_offset,
+        end_lineno=node.lineno,
+        end_col_offset=end,
+    )
 
 
 def bound_by(statement: ast.stmt) -> Iterator[str]:

@@ -40,6 +40,7 @@ ASYNC_ENGINES = frozenset(
 )
 SELECTS = frozenset({"sqlmodel.select", "sqlalchemy.select"})
 SQLMODEL = "sqlmodel.SQLModel"
+FIELDSTONE = "fieldstone.Model"
 FIELD = "sqlmodel.Field"
 RELATIONSHIP = "sqlmodel.Relationship"
 RELATIONSHIPS = frozenset({RELATIONSHIP, "sqlalchemy.orm.relationship", "fieldstone.Relationship"})
@@ -76,7 +77,6 @@ ELSEWHERE = {
     "sqlmodel.sql.expression.select": "sqlmodel.select",
     "fastapi.routing.APIRouter": "fastapi.APIRouter",
     "fastapi.applications.FastAPI": "fastapi.FastAPI",
-    "fieldstone.Model": SQLMODEL,
 }
 
 # What SQLModel hands on from SQLAlchemy under its own name.

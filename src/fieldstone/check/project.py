@@ -247,7 +247,8 @@ class Project:
     @cached_property
     def assigned(self) -> frozenset[str]:
         """Names that look like a time of change and are assigned, or stand as a key, anywhere."""
-        return frozenset(name for facts in self.files.values() for name in facts.assigned)
+        serving = (facts for facts in self.files.values() if not facts.trial)
+        return frozenset(name for facts in serving for name in facts.assigned)
 
 
 STARRED = frozenset(

@@ -288,7 +288,17 @@ def either(one: Value | None, other: Value | None) -> Value:
         return one
     if isinstance(one, Plain) and isinstance(other, Plain):
         return PLAIN
+    if isinstance(one, Select) and isinstance(other, Select):
+        return same_rows(one, other)
     return UNKNOWN
+
+
+def same_rows(one: Select, other: Select) -> Value:
+    """A statement that two ways build differently: what either may have loaded, ordered or limited."""
+    if (one.entities, one.kind, one.sqlmodel) != (other.entities, other.kind, other.sqlmodel):
+        return UNKNOWN
+    loaded = None if one.loaded is None or other.loaded is None else one.loaded | other.loaded
+    return replace(one, loaded=loaded, joined=one.joined & other.joined, clauses=one.clauses | other.clauses)
 
 
 NONE = Plain("None")

@@ -28,6 +28,7 @@ from fieldstone.errors import ConfigurationError, TransactionConflict, Unavailab
 from fieldstone.violations import explained
 
 R = TypeVar("R")
+EngineT = TypeVar("EngineT", Engine, AsyncEngine)
 
 # Any number serves, as long as all who create tables agree on it.
 _CREATION_LOCK = 0x6669656C64
@@ -79,6 +80,7 @@ class Database:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._async_engine: AsyncEngine | None = None
+        self._read_only: dict[Any, Any] = {}
         self._memory: weakref.finalize[..., Database] | None = None
 
     @property
@@ -113,9 +115,7 @@ class Database:
         Objects stay readable afterwards. A write inside a read-only unit raises
         ReadOnlyTransaction; database errors arrive as Fieldstone's.
         """
-        engine = self.engine
-        if read_only:
-            engine = engine.execution_options(**_READ_ONLY[self.dialect])
+        engine = self._reading(self.engine) if read_only else self.engine
         with explained():
             session = Session(engine, **SESSION_OPTIONS)
             try:
@@ -130,9 +130,7 @@ class Database:
     @asynccontextmanager
     async def async_transaction(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
         """Open an async session; like `transaction()`, and a cancelled task rolls back too."""
-        engine = self.async_engine
-        if read_only:
-            engine = engine.execution_options(**_READ_ONLY[self.dialect])
+        engine = self._reading(self.async_engine) if read_only else self.async_engine
         with explained():
             session = AsyncSession(engine, **SESSION_OPTIONS)
             try:
@@ -142,7 +140,10 @@ class Database:
                 await _to_the_end(session.rollback())
                 raise
             finally:
-                await _to_the_end(session.close())
+                if session.in_transaction():
+                    await _to_the_end(session.close())
+                else:
+                    session.sync_session.close()  # it holds no connection, so there is nothing to wait for
 
     def run(self, unit: Callable[[Session], R], *, attempts: int = 5) -> R:
         """Run a unit in its own transaction, again from its start where it met another.
@@ -192,6 +193,7 @@ class Database:
                 "The asynchronous side of this Database is open, and close() cannot await. "
                 "Use 'await db.aclose()'."
             )
+        self._read_only.clear()
         self._forget_memory()
 
     async def aclose(self) -> None:
@@ -215,6 +217,13 @@ class Database:
 
     def __repr__(self) -> str:
         return f"Database({str(self.url)!r})"
+
+    def _reading(self, engine: EngineT) -> EngineT:
+        """Give an engine with the options of read-only units; made once, as it looks up who listens anew."""
+        found: EngineT | None = self._read_only.get(engine)
+        if found is None:
+            found = self._read_only[engine] = engine.execution_options(**_READ_ONLY[self.dialect])
+        return found
 
     def _keep_memory(self) -> None:
         if self.url.in_memory and self._memory is None:

@@ -1,8 +1,13 @@
-"""One hop into SQLite's thread for each statement of an async session, instead of four.
+"""One hop into SQLite's thread for each async statement instead of four, and none for a short read.
 
 aiosqlite runs each call on a connection in a thread of its own, and SQLAlchemy makes four for a statement:
 open a cursor, execute, fetch, close. Each costs more than reading a row. Here they are one call. A BEGIN that
 takes no lock waits for the statement that comes next, and goes along with it.
+
+A hop still costs several times what a row by its key does. So in a read-only transaction, where a write-ahead
+log lets nobody wait, a statement first runs right in the event loop, and is stopped after `STEPS` steps of
+SQLite's virtual machine: a fraction of a millisecond. One that was stopped runs in the thread, and so does
+every later one like it. Connections that have a progress handler of their own lose it.
 
 Cursors that stream stay as they are, since their rows must not all be fetched at once.
 """
@@ -11,12 +16,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sqlalchemy import Engine, event
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection, AsyncAdapt_aiosqlite_cursor
 
 BEGIN = "BEGIN"
+
+STEPS = 10_000
+_LONG_ONES = 1_000
 
 
 def prepare(engine: Engine) -> None:
@@ -41,20 +49,35 @@ class HopConnection(AsyncAdapt_aiosqlite_connection):
     """SQLAlchemy's connection over aiosqlite, with statements that wait for the next one.
 
     `unsettled`: a call may still be waiting in the thread, so nobody knows whether a transaction is open.
+    `brief`: until the transaction ends, what is short may run in the event loop.
     """
 
-    __slots__ = ("postponed", "unsettled")
+    __slots__ = ("brief", "postponed", "unsettled")
 
     _cursor_cls = HopCursor
+    _long: ClassVar[set[str]] = set()
 
     def __init__(self, dbapi: Any, connection: Any) -> None:
         super().__init__(dbapi, connection)
         self.postponed: list[str] = []
         self.unsettled = False
+        self.brief = False
 
     def postpone(self, *statements: str) -> None:
         """Run statements that cannot fail together with the next one, or not at all where none comes."""
         self.postponed += statements
+
+    def at_once(self, statement: str, parameters: Any) -> Any:
+        """Run a statement here and now; None where that may not be, or takes too long."""
+        if not self.brief or self.unsettled or statement in self._long:
+            return None
+        before, self.postponed = self.postponed, []
+        found = _executed_briefly(self.driver_connection._conn, before, statement, parameters)
+        if found is None:
+            if len(self._long) >= _LONG_ONES:
+                self._long.clear()
+            self._long.add(statement)
+        return found
 
     def cursor(self, server_side: bool = False) -> Any:
         if server_side and self.postponed:
@@ -64,13 +87,16 @@ class HopConnection(AsyncAdapt_aiosqlite_connection):
 
     def commit(self) -> None:
         if not self._has_nothing_to_end():
-            super().commit()
-            self.unsettled = False
+            if self.brief and not self.unsettled:
+                self.driver_connection._conn.commit()  # it ends a read, and so has nothing to write
+            else:
+                super().commit()
+        self.brief = self.unsettled = False
 
     def rollback(self) -> None:
         if not self._has_nothing_to_end():
             super().rollback()
-            self.unsettled = False
+        self.brief = self.unsettled = False
 
     def _has_nothing_to_end(self) -> bool:
         if BEGIN in self.postponed:
@@ -106,15 +132,20 @@ class _Cursor:
         self._rows = []
 
     async def _run(self, work: Any, statement: str, parameters: Any) -> Self:
+        parameters = () if parameters is None else parameters
+        found = self._adapted.at_once(statement, parameters) if work is _executed else None
+        if found is None:
+            found = await self._hop(work, statement, parameters)
+        self.description, self._rows, self.rowcount, self.lastrowid = found
+        return self
+
+    async def _hop(self, work: Any, statement: str, parameters: Any) -> Any:
         before, self._adapted.postponed = self._adapted.postponed, []
         self._adapted.unsettled, earlier = True, self._adapted.unsettled
         # what each method of aiosqlite's connection is made of: a function that is run in its thread
-        found = await self._connection._execute(
-            work, self._connection._conn, before, statement, () if parameters is None else parameters
-        )
+        found = await self._connection._execute(work, self._connection._conn, before, statement, parameters)
         self._adapted.unsettled = earlier
-        self.description, self._rows, self.rowcount, self.lastrowid = found
-        return self
+        return found
 
 
 Before = Sequence[str]
@@ -130,6 +161,22 @@ def _executed(connection: sqlite3.Connection, before: Before, statement: str, pa
         return cursor.description, rows, cursor.rowcount, cursor.lastrowid
     finally:
         cursor.close()
+
+
+def _executed_briefly(connection: sqlite3.Connection, before: Before, statement: str, parameters: Any) -> Any:
+    connection.set_progress_handler(_stop, STEPS)
+    try:
+        return _executed(connection, before, statement, parameters)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return None
+    finally:
+        connection.set_progress_handler(None, STEPS)
+
+
+def _stop() -> int:
+    return 1
 
 
 def _executed_many(connection: sqlite3.Connection, before: Before, statement: str, parameters: Any) -> Any:

@@ -23,6 +23,7 @@ from fieldstone.errors import Unavailable
 from fieldstone.violations.failures import failure_of
 
 READ_ONLY = "fieldstone_read_only"
+_WRITE_AHEAD = "fieldstone_write_ahead"
 
 # Connections share a memory database through the memdb VFS since 3.36.
 OLDEST_FOR_MEMORY = (3, 36, 0)
@@ -39,20 +40,26 @@ def prepare(engine: Engine, url: DatabaseUrl, *, lock_timeout: float) -> None:
         cursor.execute(f"PRAGMA busy_timeout = {round(lock_timeout * 1000)}")
         cursor.execute("PRAGMA foreign_keys = ON")
         if in_file:
-            _write_ahead(cursor, lock_timeout)
+            record.info[_WRITE_AHEAD] = _write_ahead(cursor, lock_timeout)
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
+        driven: Any = connection.connection.dbapi_connection
+        if isinstance(driven, HopConnection):
+            driven.brief = False
         if options.get("isolation_level") == "AUTOCOMMIT":
             return
         read_only = bool(options.get(READ_ONLY))
         statements = list(_permission(connection.info, not read_only))
-        driven: Any = connection.connection.dbapi_connection
-        if isinstance(driven, HopConnection) and (read_only or always_deferred):
-            driven.postpone(*statements, BEGIN)  # it takes no lock, so nobody need wait for it
-            return
+        if isinstance(driven, HopConnection):
+            driven.postpone(*statements)
+            statements = []
+            if read_only or always_deferred:  # it takes no lock, so nobody need wait for it
+                driven.postpone(BEGIN)
+                driven.brief = connection.info.get(_WRITE_AHEAD, False)
+                return
         cursor = connection.connection.cursor()
         try:
             for statement in statements:
@@ -75,8 +82,8 @@ def open_memory(name: str) -> sqlite3.Connection:
     return sqlite3.connect(f"file:/{name}?vfs=memdb", uri=True, isolation_level=None, check_same_thread=False)
 
 
-def _write_ahead(cursor: Any, patience: float) -> None:
-    """Switch to write-ahead logging, where readers and the writer do not wait for each other."""
+def _write_ahead(cursor: Any, patience: float) -> bool:
+    """Switch to write-ahead logging, where readers and the writer do not wait; tell whether it is on."""
     deadline = time.monotonic() + patience
     mode = ""
     while not mode:
@@ -90,6 +97,7 @@ def _write_ahead(cursor: Any, patience: float) -> None:
             time.sleep(0.01)
     # NORMAL is safe with WAL only; elsewhere (network drives) a power cut could corrupt the file.
     cursor.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
+    return mode == "wal"
 
 
 def _permission(info: dict[Any, Any], allowed: bool) -> Iterator[str]:

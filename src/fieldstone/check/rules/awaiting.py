@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
+from fieldstone.check import names
 from fieldstone.check.events import Called, Forgotten
 from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
-from fieldstone.check.modules import Module
+from fieldstone.check.modules import Function, Module
 from fieldstone.check.registry import File, rule
-from fieldstone.check.routes import route_of
-from fieldstone.check.sessioncalls import BLOCKING
+from fieldstone.check.routes import parameters_of, route_of
+from fieldstone.check.sessioncalls import BLOCKING, COROUTINES
 from fieldstone.check.values import Coroutine, Session
 
 
@@ -35,6 +37,8 @@ def missing_await(event: Forgotten | Called, file: File) -> Iterator[Problem]:
     """
     for coroutine in forgotten(event):
         call = coroutine.call
+        if awaited_too_late(call, file.module):
+            continue
         name = file.module.text(call.func)
         safe = bool(event.place.function.asynchronous)
         yield Problem(
@@ -90,16 +94,154 @@ def blocking_session_in_async(call: Called, file: File) -> Iterator[Problem]:
             return session.exec(select(Task)).all()
 
     Fine:
-    Work that `asyncio.to_thread` or `run_in_executor` runs in a thread.
+    Work that `asyncio.to_thread` or `run_in_executor` runs in a thread, and functions with a comment about
+    threads or the event loop: their author has thought of it.
     """
     session = call.session
     if session is None or session.asynchronous is not False or call.awaited or call.method not in BLOCKING:
         return
-    if not call.place.function.asynchronous:
+    function = call.place.function
+    if not function.asynchronous or explained(function) or blocked_before(call):
         return
-    route = "endpoint" if route_of(call.place.function) else "function"
+    route = "endpoint" if route_of(function) else "function"
     yield Problem(
         call.node,
         f"`{file.module.text(call.node.func)}` blocks the event loop: no other request is served meanwhile.",
         f"Write `def` in place of `async def` for this {route}, or use an AsyncSession.",
+    )
+
+
+THREADS = re.compile(r"#.*(?:thread|event loop|blocking)", re.IGNORECASE)
+
+
+def explained(function: Function) -> bool:
+    """Whether a comment inside a function says that its author thought of threads."""
+    node = function.node
+    lines = function.module.lines[node.lineno - 1 : node.end_lineno]
+    return any(THREADS.search(line) for line in lines)
+
+
+def blocked_before(call: Called) -> bool:
+    """Whether the function has used the session before: one finding says it all."""
+    spelled = names.dotted(getattr(call.node.func, "value", None))
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in BLOCKING
+        and names.dotted(node.func.value) == spelled
+        and (node.lineno, node.col_offset) < (call.node.lineno, call.node.col_offset)
+        for node in ast.walk(call.place.function.node)
+    )
+
+
+@rule("FS202", "await-sync-method", Called, severity=Severity.ERROR, repair=Repair.SAFE)
+def await_sync_method(call: Called, file: File) -> Iterator[Problem]:
+    """A method of an AsyncSession is awaited that is no coroutine.
+
+    The method does its work and gives None; awaiting that raises TypeError, "object NoneType can't be
+    used in 'await' expression".
+
+    Bad:
+        await session.add(task)
+
+    Good:
+        session.add(task)
+    """
+    session = call.session
+    if session is None or not session.asynchronous or not call.awaited or call.method not in NOTHING:
+        return
+    awaiting = file.module.parents[call.node]
+    yield Problem(
+        awaiting,
+        f"`{call.method}` is no coroutine, so awaiting it raises TypeError.",
+        f"Write `{file.module.text(call.node)}`.",
+        Fix((file.module.replace(awaiting, file.module.text(call.node)),), safe=True),
+    )
+
+
+NOTHING = frozenset({"add", "add_all", "expunge", "expunge_all", "expire", "expire_all"})
+
+
+@rule("FS203", "await-precedence", Forgotten, severity=Severity.ERROR, repair=Repair.SAFE)
+def await_precedence(event: Forgotten, file: File) -> Iterator[Problem]:
+    """`await` reaches further than it should: it awaits what comes after the coroutine.
+
+    `await session.execute(q).scalars()` asks the coroutine for `scalars`: AttributeError.
+
+    Bad:
+        rows = await session.execute(query).scalars()
+
+    Good:
+        rows = (await session.execute(query)).scalars()
+    """
+    call = event.coroutine.call
+    awaiting = awaited_too_late(call, file.module)
+    if awaiting is None:
+        return
+    whole, inner = file.module.text(awaiting.value), file.module.text(call)
+    repaired = whole.replace(inner, f"(await {inner})", 1)
+    yield Problem(
+        awaiting,
+        f"`await` waits for the whole of `{whole}`, whose first part is a coroutine: AttributeError.",
+        f"Write `{repaired}`.",
+        Fix((file.module.replace(awaiting, repaired),), safe=True),
+    )
+
+
+def awaited_too_late(call: ast.Call, module: Module) -> ast.Await | None:
+    """The `await` that stands before attributes and calls of a coroutine; None if there is none."""
+    node: ast.AST = call
+    for above in module.above(call):
+        chained = isinstance(above, ast.Attribute | ast.Call | ast.Subscript) and (
+            getattr(above, "value", None) is node or getattr(above, "func", None) is node
+        )
+        if isinstance(above, ast.Await):
+            return above if node is not call else None
+        if not chained:
+            return None
+        node = above
+    return None
+
+
+@rule("FS216", "wrong-session-annotation", Function, repair=Repair.SAFE)
+def wrong_session_annotation(function: Function, file: File) -> Iterator[Problem]:
+    """A parameter says that it is a synchronous session, and its methods are awaited.
+
+    Type checkers then believe that nothing has to be awaited, so a forgotten `await` is not seen; with
+    a session that is as it says, the first await raises TypeError.
+
+    Bad:
+        async def rename(session: Session, key: int) -> None:
+            task = await session.get(Task, key)
+
+    Good:
+        async def rename(session: AsyncSession, key: int) -> None:
+            task = await session.get(Task, key)
+    """
+    if not function.asynchronous:
+        return
+    for argument, _ in parameters_of(function):
+        address = file.module.address(argument.annotation)
+        if argument.annotation is None or address not in names.SYNC_SESSIONS:
+            continue
+        if awaits_methods(function, argument.arg):
+            known = file.module.address("AsyncSession") in names.ASYNC_SESSIONS
+            fix = Fix((file.module.replace(argument.annotation, "AsyncSession"),), safe=True)
+            yield Problem(
+                argument,
+                f"`{argument.arg}` is awaited, yet says it is synchronous: forgotten awaits stay hidden.",
+                f"Write `{argument.arg}: AsyncSession`.",
+                fix if known else None,
+            )
+
+
+def awaits_methods(function: Function, name: str) -> bool:
+    """Whether a function awaits methods of a parameter."""
+    awaited = (node.value for node in ast.walk(function.node) if isinstance(node, ast.Await))
+    return any(
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and names.dotted(call.func.value) == name
+        and call.func.attr in COROUTINES
+        for call in awaited
     )

@@ -116,3 +116,39 @@ def written(keyword: ast.keyword, maker: str | None, module: Module) -> str:
 def edits(keyword: ast.keyword, maker: str | None, module: Module) -> Iterator[Edit]:
     """Write it there."""
     yield module.replace(keyword if keyword.arg else keyword.value, written(keyword, maker, module))
+
+
+@rule("FS017", "shared-mutable-column-default", ast.Call, repair=Repair.SAFE)
+def shared_mutable_column_default(call: ast.Call, file: File) -> Iterator[Problem]:
+    """A dict or list is the default of a column of SQLAlchemy.
+
+    All rows that are made without a value share the one object: what is put into it for one row is in
+    every later row as well.
+
+    Bad:
+        settings: Mapped[dict] = mapped_column(JSON, default={})
+
+    Good:
+        settings: Mapped[dict] = mapped_column(JSON, default=dict)
+
+    Fine:
+    `Field(default={})` of SQLModel, which copies the default for each instance.
+    """
+    if file.module.address(call.func) not in names.COLUMNS:
+        return
+    given = names.keyword(call, "default")
+    if isinstance(given, ast.Dict | ast.List | ast.Set):
+        made = maker_of(given, file.module)
+        yield Problem(
+            given,
+            "All rows share this one object: what is put into it for one shows up in later ones.",
+            f"Write `default={made}`.",
+            Fix((file.module.replace(given, made),), safe=True),
+        )
+
+
+def maker_of(given: ast.Dict | ast.List | ast.Set, module: Module) -> str:
+    """What makes such an object anew."""
+    if isinstance(given, ast.Dict) and not given.keys:
+        return "dict"
+    return "list" if isinstance(given, ast.List) and not given.elts else f"lambda: {module.text(given)}"

@@ -10,6 +10,7 @@ from fieldstone.check import names
 from fieldstone.check.events import Called, Loop, Place, Read
 from fieldstone.check.findings import Problem
 from fieldstone.check.flow import mentions
+from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module, blocks
 from fieldstone.check.registry import File, Tier, rule
 from fieldstone.check.sessioncalls import STATEMENTS
@@ -103,12 +104,16 @@ def ends_after(node: ast.AST, loop: Loop, module: Module) -> bool:
     return False
 
 
+WHOLE = frozenset(
+    {"in_", "not_in", "notin_", "any_", "values", "select", "insert", "update", "delete", "query"}
+)
+
+
 def takes_batches(call: Called, loop: Loop) -> bool:
-    """Whether the statement takes the loop's variable as a whole: `in_(batch)`."""
+    """Whether the statement takes the loop's variable as a whole: `in_(batch)`, `insert(table)`."""
     return any(
         isinstance(inner, ast.Call)
-        and isinstance(inner.func, ast.Attribute)
-        and inner.func.attr in {"in_", "not_in", "notin_", "any_", "values"}
+        and last_name(inner) in WHOLE
         and any(isinstance(given, ast.Name) and given.id in loop.names for given in inner.args)
         for inner in ast.walk(call.node)
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
+from fieldstone.check import names
+from fieldstone.check.fields import Relation
 from fieldstone.check.findings import Problem, Severity
 from fieldstone.check.models import Model, model
 from fieldstone.check.registry import File, rule
@@ -48,3 +51,180 @@ def bound(statement: object) -> set[str]:
     """The names that a statement of a class body assigns."""
     targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
     return {target.id for target in targets if hasattr(target, "id")}
+
+
+@rule("FS003", "unlinked-relationship-pair", Model)
+def unlinked_relationship_pair(found: Model, file: File) -> Iterator[Problem]:
+    """Two relationships are the two sides of one, and do not know it.
+
+    Setting one side leaves the other as it was until the next read, and both write the foreign key:
+    SQLAlchemy warns that they conflict (SAWarning).
+
+    Bad:
+        class Team(SQLModel, table=True):
+            heroes: list["Hero"] = Relationship()
+
+        class Hero(SQLModel, table=True):
+            team: Team = Relationship()
+
+    Good:
+        class Team(SQLModel, table=True):
+            heroes: list["Hero"] = Relationship(back_populates="team")
+
+        class Hero(SQLModel, table=True):
+            team: Team = Relationship(back_populates="heroes")
+
+    Fine:
+    A relationship whose other side does not exist, and views (`viewonly=True`).
+    """
+    for relation in found.own_relations.values():
+        other = model(file.project, relation.target)
+        if other is None or other.address == found.address or said_more(relation):
+            continue
+        there = [one for one in found.relations.values() if one.target == other.address]
+        back = [one for one in other.relations.values() if one.target == found.address]
+        if len(there) == 1 and len(back) == 1 and not said_more(back[0]):
+            yield Problem(
+                relation.node,
+                f"`{relation.name}` and `{other.name}.{back[0].name}` are two sides unknown to each other.",
+                f'Write `back_populates="{back[0].name}"` here and `back_populates="{relation.name}"` there.',
+            )
+
+
+SAYING = ("back_populates", "backref", "viewonly", "overlaps", "primaryjoin", "foreign_keys", "secondary")
+
+
+def said_more(relation: Relation) -> bool:
+    """Whether a relationship says, or may say, how it is meant."""
+    said = any(relation.option(name) is not None for name in (*SAYING, "link_model"))
+    return said or relation.doubtful
+
+
+@rule("FS006", "ambiguous-foreign-keys", Model, severity=Severity.ERROR)
+def ambiguous_foreign_keys(found: Model, file: File) -> Iterator[Problem]:
+    """Two foreign keys lead to one table, and a relationship does not say which it follows.
+
+    Mapping fails when the first query is made: AmbiguousForeignKeysError.
+
+    Bad:
+        class Match(SQLModel, table=True):
+            home_id: int = Field(foreign_key="team.id")
+            guest_id: int = Field(foreign_key="team.id")
+            home: Team = Relationship()
+
+    Good:
+        class Match(SQLModel, table=True):
+            home_id: int = Field(foreign_key="team.id")
+            guest_id: int = Field(foreign_key="team.id")
+            home: Team = Relationship(sa_relationship_kwargs={"foreign_keys": "Match.home_id"})
+    """
+    if not found.table or found.open or found.fieldstone:
+        return
+    for relation in found.own_relations.values():
+        other = model(file.project, relation.target)
+        said = any(relation.option(name) is not None for name in (*SAYING[4:], "link_model"))
+        if other is None or other.open or said or relation.doubtful:
+            continue
+        holder, target = (other, found) if relation.many else (found, other)
+        keys = [
+            c.name
+            for c in holder.columns.values()
+            if (c.foreign_key or "").startswith(f"{target.tablename}.")
+        ]
+        if len(keys) > 1:
+            listed = " and ".join(f"`{holder.name}.{name}`" for name in keys)
+            yield Problem(
+                relation.node,
+                f"{listed} lead to the same table: mapping fails with AmbiguousForeignKeysError.",
+                f'Say which: `sa_relationship_kwargs={{"foreign_keys": "{holder.name}.{keys[0]}"}}`.',
+            )
+
+
+@rule("FS007", "self-reference-without-remote-side", Model, severity=Severity.ERROR)
+def self_reference_without_remote_side(found: Model, file: File) -> Iterator[Problem]:
+    """A table refers to itself, and nothing says which side is the parent.
+
+    Both relationships then go the same way: ArgumentError when the first query is made.
+
+    Bad:
+        class Node(SQLModel, table=True):
+            parent_id: int | None = Field(default=None, foreign_key="node.id")
+            parent: "Node" = Relationship(back_populates="children")
+            children: list["Node"] = Relationship(back_populates="parent")
+
+    Good:
+        class Node(SQLModel, table=True):
+            parent_id: int | None = Field(default=None, foreign_key="node.id")
+            parent: "Node" = Relationship(
+                back_populates="children", sa_relationship_kwargs={"remote_side": "Node.id"}
+            )
+            children: list["Node"] = Relationship(back_populates="parent")
+
+    Fine:
+    Models of Fieldstone, which find the side by themselves.
+    """
+    if found.fieldstone:
+        return
+    for relation in found.own_relations.values():
+        if (
+            relation.target != found.address
+            or relation.many
+            or relation.back_populates not in found.relations
+        ):
+            continue
+        sides = (relation, found.relations[relation.back_populates])
+        if any(
+            side.doubtful or side.option(n) is not None
+            for side in sides
+            for n in ("remote_side", *SAYING[4:])
+        ):
+            continue
+        yield Problem(
+            relation.node,
+            f"Nothing says that `{relation.name}` is the one side: mapping fails with ArgumentError.",
+            f'Add `sa_relationship_kwargs={{"remote_side": "{found.name}.id"}}`.',
+        )
+
+
+@rule("FS009", "stringified-relationship", Model, severity=Severity.ERROR)
+def stringified_relationship(found: Model, file: File) -> Iterator[Problem]:
+    """A relationship's annotation is a text from which SQLModel cannot read the class.
+
+    `"Team | None"` in one text, and `list["Hero"]` under `from __future__ import annotations`, are taken
+    for the name of a class: InvalidRequestError when the first query is made.
+
+    Bad:
+        class Hero(SQLModel, table=True):
+            team: "Team | None" = Relationship(back_populates="heroes")
+
+    Good:
+        class Hero(SQLModel, table=True):
+            team: Optional["Team"] = Relationship(back_populates="heroes")
+
+    Fine:
+    Models of Fieldstone, and relationships of SQLAlchemy, which read these texts.
+    """
+    if not found.sqlmodel or found.fieldstone:
+        return
+    for relation in found.own_relations.values():
+        annotation = relation.node.annotation if isinstance(relation.node, ast.AnnAssign) else None
+        if annotation is not None and unreadable(annotation, file):
+            yield Problem(
+                annotation,
+                f"`{file.module.text(annotation)}` is taken for the name of a class: InvalidRequestError.",
+                'Quote the class alone, `Optional["Team"]` or `list["Hero"]`, without the future import.',
+            )
+
+
+def unreadable(annotation: ast.expr, file: File) -> bool:
+    """Whether an annotation reaches SQLModel as a text that is more than a name."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return not annotation.value.replace(".", "").replace("_", "").isalnum()
+    future = file.module.facts.imports.get("annotations") == "__future__.annotations"
+    collection = isinstance(annotation, ast.Subscript) and names.dotted(annotation.value) in {
+        "list",
+        "List",
+        "set",
+    }
+    quoted = any(isinstance(n, ast.Constant) and isinstance(n.value, str) for n in ast.walk(annotation))
+    return future and collection and quoted

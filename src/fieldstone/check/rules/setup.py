@@ -46,27 +46,12 @@ def makes_async_sessions(call: ast.Call, module: Module) -> bool:
     address = module.address(call.func)
     if address not in names.SESSIONS | names.MAKERS or not (call.args or call.keywords):
         return False
-    if shadowed(call, module):
+    if module.shadowed(call.func):
         return False
     if address in names.ASYNC_SESSIONS | {"sqlalchemy.ext.asyncio.async_sessionmaker"}:
         return True
     kind = module.address(names.keyword(call, "class_"))
     return address == "sqlalchemy.orm.sessionmaker" and kind in names.ASYNC_SESSIONS
-
-
-def shadowed(call: ast.Call, module: Module) -> bool:
-    """Whether a parameter or variable of the function hides the imported name."""
-    name = (names.dotted(call.func) or "").partition(".")[0]
-    for above in module.above(call):
-        if isinstance(above, ast.FunctionDef | ast.AsyncFunctionDef):
-            given = above.args
-            bound = {a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
-            stored = {
-                n.id for n in ast.walk(above) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-            }
-            if name in bound | stored:
-                return True
-    return False
 
 
 def kept(call: ast.Call, module: Module) -> Edit:
@@ -103,3 +88,61 @@ def create_all_on_async_engine(call: Called, file: File) -> Iterator[Problem]:
             f"`{call.method}` cannot run on an asynchronous engine: AttributeError.",
             f"Write `async with {engine}.begin() as connection: await connection.run_sync({create})`.",
         )
+
+
+@rule("FS102", "sync-session-on-async-engine", Called, severity=Severity.ERROR)
+def sync_session_on_async_engine(call: Called, file: File) -> Iterator[Problem]:
+    """A synchronous session is bound to an asynchronous engine.
+
+    Its first statement fails: MissingGreenlet, or AttributeError where the block is entered with
+    `async with`.
+
+    Bad:
+        maker = sessionmaker(async_engine)
+
+    Good:
+        maker = async_sessionmaker(async_engine, expire_on_commit=False)
+
+    Fine:
+    `sessionmaker(async_engine, class_=AsyncSession)`.
+    """
+    if call.address not in {*names.SYNC_SESSIONS, "sqlalchemy.orm.sessionmaker"} or "class_" in call.keywords:
+        return
+    bind = call.arguments[0] if call.arguments else call.keywords.get("bind", call.keywords.get("engine"))
+    if bind == Engine(asynchronous=True) and not names.spread(call.node):
+        spelled = file.module.text(call.node.func)
+        yield Problem(
+            call.node,
+            f"`{spelled}` makes synchronous sessions, which cannot use an asynchronous engine.",
+            "Write `AsyncSession(engine)`, or `async_sessionmaker(engine, expire_on_commit=False)`.",
+        )
+
+
+@rule("FS104", "exec-on-sqlalchemy-async-session", Called, severity=Severity.ERROR)
+def exec_on_sqlalchemy_async_session(call: Called, file: File) -> Iterator[Problem]:
+    """`exec` is called on an AsyncSession of SQLAlchemy.
+
+    Only SQLModel's sessions have it: AttributeError, "'AsyncSession' object has no attribute 'exec'".
+
+    Bad:
+        from sqlalchemy.ext.asyncio import AsyncSession
+
+    Good:
+        from sqlmodel.ext.asyncio.session import AsyncSession
+
+    Fine:
+    A session that is annotated with SQLAlchemy's class and made with SQLModel's.
+    """
+    session = call.session
+    if session is None or call.method != "exec" or not session.asynchronous or session.sqlmodel is not False:
+        return
+    if any(
+        names.SQLMODEL_ASYNC_SESSION in map(names.canonical, f.imports.values())
+        for f in file.project.files.values()
+    ):
+        return
+    yield Problem(
+        call.node,
+        "The AsyncSession of SQLAlchemy has no `exec`: AttributeError.",
+        "Import it with `from sqlmodel.ext.asyncio.session import AsyncSession`.",
+    )

@@ -1,0 +1,201 @@
+"""Columns of tables: what may be left out, and times that are not what they seem."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from fieldstone.check import names
+from fieldstone.check.fields import Column
+from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
+from fieldstone.check.models import Model
+from fieldstone.check.registry import File, Tier, rule
+
+CHANGED = re.compile(r"^(?:last_)?(?:updated?|modified|changed|edited)(?:_(?:at|on|time|date|datetime|ts))?$")
+NAIVE = frozenset({"datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today"})
+# The version from which a plain datetime is a column that refuses naive values.
+AWARE_ONLY = (0, 0, 45)
+
+
+@rule("FS002", "optional-without-default", Model, tier=Tier.OPT_IN, repair=Repair.SAFE)
+def optional_without_default(found: Model, file: File) -> Iterator[Problem]:
+    """A field that admits None has no default, so validation demands it.
+
+    `model_validate()` and request bodies refuse data that leaves the field out: ValidationError, "Field
+    required". The constructor of a table does not validate, which hides it.
+
+    Bad:
+        class Post(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            subtitle: str | None = Field(max_length=200)
+
+    Good:
+        class Post(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            subtitle: str | None = Field(default=None, max_length=200)
+    """
+    if not found.table or not found.sqlmodel or found.fieldstone:
+        return
+    for column in found.own_columns.values():
+        if not column.optional or column.has_default or column.maker not in {None, *names.FIELDS}:
+            continue
+        if isinstance(column.value, ast.expr) and column.call is None:
+            continue
+        yield Problem(
+            column.node,
+            f"`{column.name}` may be None, yet `model_validate` refuses data that leaves it out.",
+            f"Write `{column.name}: ... = {'Field(default=None, ...)' if column.call else 'None'}`.",
+            Fix((defaulted(column, file),), safe=True),
+        )
+
+
+def defaulted(column: Column, file: File) -> Edit:
+    """Give a field None as its default."""
+    call, annotation = column.call, column.annotation
+    if call is None and annotation is not None:
+        return file.module.insert_after(annotation, " = None")
+    assert call is not None
+    if not call.args and not call.keywords:
+        return file.module.replace(call, f"{file.module.text(call.func)}(default=None)")
+    first = call.args[0] if call.args else call.keywords[0]
+    if call.args:
+        return file.module.replace(first, "None")
+    return file.module.insert_before(first, "default=None, ")
+
+
+@rule("FS014", "datetime-zone-mismatch", Model, ast.Attribute, severity=Severity.ERROR)
+def datetime_zone_mismatch(subject: Model | ast.Attribute, file: File) -> Iterator[Problem]:
+    """A time with or without zone meets a column that refuses it.
+
+    From SQLModel 0.0.45 on a plain `datetime` field refuses times without a zone: `datetime.now()` and
+    `utcnow()` as defaults raise StatementError at the first flush. Before, the column had no zone, and
+    asyncpg refuses times that have one: DataError. `datetime.timezone` after `from datetime import
+    datetime` raises AttributeError when the default is made.
+
+    Bad:
+        from datetime import datetime
+
+        created_at: datetime = Field(default_factory=datetime.utcnow)
+
+    Good:
+        from datetime import UTC, datetime
+
+        created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    Fine:
+    Fields that say their own type with `sa_type` or `sa_column`.
+    """
+    if isinstance(subject, ast.Attribute):
+        yield from module_of_the_class(subject, file)
+        return
+    if not subject.sqlmodel or subject.fieldstone or not (subject.table or subject.tables_below):
+        return
+    for column in subject.own_columns.values():
+        if says_its_type(column) or not is_datetime(column):
+            continue
+        factory = column.keyword("default_factory")
+        if factory is not None:
+            yield from mismatched(column, factory, file)
+
+
+def module_of_the_class(node: ast.Attribute, file: File) -> Iterator[Problem]:
+    """Find names of the module `datetime` that are asked of its class."""
+    if node.attr not in {"timezone", "timedelta", "UTC", "datetime"}:
+        return
+    if file.module.address(node.value) == "datetime.datetime" and not file.module.shadowed(node.value):
+        yield Problem(
+            node,
+            f"`datetime` is the class here, which has no `{node.attr}`: AttributeError.",
+            f"Write `from datetime import datetime, {node.attr}`, and `{node.attr}` alone.",
+        )
+
+
+def mismatched(column: Column, factory: ast.expr, file: File) -> Iterator[Problem]:
+    """Compare what a default makes with what the column takes."""
+    newer = file.project.versions.at_least("sqlmodel", *AWARE_ONLY)
+    body = factory.body if isinstance(factory, ast.Lambda) else None
+    clock = body if isinstance(body, ast.Call) else None
+    address = file.module.address(clock.func if clock else factory)
+    if address not in NAIVE:
+        return
+    zoned = clock is not None and bool(clock.args or clock.keywords)
+    if newer and not zoned:
+        yield Problem(
+            factory,
+            "The default has no time zone, which the column refuses: ValueError at the first flush.",
+            "Write `default_factory=lambda: datetime.now(UTC)`.",
+        )
+    if newer is False and zoned and "postgresql+asyncpg" in file.project.schemes:
+        yield Problem(
+            factory,
+            "The default has a time zone and the column has none: asyncpg refuses it with a DataError.",
+            "Write `sa_type=DateTime(timezone=True)` as well.",
+        )
+
+
+def says_its_type(column: Column) -> bool:
+    """Whether a field names the type of its column."""
+    return any(column.keyword(name) is not None for name in ("sa_type", "sa_column"))
+
+
+def is_datetime(column: Column) -> bool:
+    """Whether a field is annotated with datetime."""
+    for node in ast.walk(column.annotation) if column.annotation else ():
+        if isinstance(node, ast.Name | ast.Attribute) and column.module.address(node) == "datetime.datetime":
+            return True
+    return False
+
+
+@rule("FS015", "never-updated-timestamp", Model)
+def never_updated_timestamp(found: Model, file: File) -> Iterator[Problem]:
+    """A time of the last change is set when the row is made, and never again.
+
+    The column has a default but no `onupdate`, and nothing in the project assigns it: every row says
+    for ever that it was last changed when it was made.
+
+    Bad:
+        updated_at: datetime = Field(default_factory=now)
+
+    Good:
+        updated_at: datetime = Field(default_factory=now, sa_column_kwargs={"onupdate": now})
+
+    Fine:
+    Code that sets the attribute itself, and triggers of the database, which cannot be seen: say so in a
+    `# noqa`.
+    """
+    if not (found.table or (found.sqlmodel and found.tables_below) or declared_mixin(found)):
+        return
+    for column in found.own_columns.values():
+        if not CHANGED.match(column.name) or column.name in file.project.assigned:
+            continue
+        if made_once(column):
+            yield Problem(
+                column.node,
+                f"`{column.name}` is set when a row is made and never again.",
+                'Add `onupdate` to its column: `sa_column_kwargs={"onupdate": ...}`.',
+            )
+
+
+def declared_mixin(found: Model) -> bool:
+    """Whether a declarative class without table has tables below it."""
+    return found.declarative and bool(found.tables_below)
+
+
+def made_once(column: Column) -> bool:
+    """Whether a column surely has a default and no `onupdate`."""
+    calls = [call for call in (column.call, column.sa_column) if call is not None]
+    extra = column.keyword("sa_column_kwargs")
+    if not calls or any(names.spread(call) for call in calls):
+        return False
+    if extra is not None and not isinstance(extra, ast.Dict):
+        return False
+    if column.keyword("sa_column") is not None and column.sa_column is None:
+        return False
+    said = {keyword.arg for call in calls for keyword in call.keywords}
+    if isinstance(extra, ast.Dict):
+        said |= {str(names.literal(key)) for key in extra.keys}
+    return bool(said & {"default", "default_factory", "server_default"}) and not said & {
+        "onupdate",
+        "server_onupdate",
+    }

@@ -1,0 +1,276 @@
+"""Statements that say something else than they seem to, and results that are read in the wrong way."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from fieldstone.check import names
+from fieldstone.check.events import Called
+from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity, Span
+from fieldstone.check.models import table
+from fieldstone.check.modules import Module
+from fieldstone.check.registry import File, Tier, rule
+from fieldstone.check.values import Named, Result, Select
+
+CONDITIONS = frozenset({"where", "filter", "having"})
+RESULTS = frozenset(
+    {"all", "one", "one_or_none", "scalar_one", "scalar_one_or_none", "fetchall", "partitions"}
+)
+FETCHES = frozenset({"scalars", "exec", "execute", "unique", "mappings", "query", "filter", "where"})
+# What ScalarResult, which `exec` gives for one entity, calls what the caller meant.
+INSTEAD = {"scalars": "", "scalar_one_or_none": "one_or_none", "scalar_one": "one", "scalar": "first"}
+
+
+@rule("FS303", "python-boolean-in-where", Called, severity=Severity.ERROR, repair=Repair.SAFE)
+def python_boolean_in_where(call: Called, file: File) -> Iterator[Problem]:
+    """A condition is written with Python's `and`, `or`, `not`, `is` or `in`.
+
+    Python evaluates these itself, before the statement is made: `a and b` keeps one of the two, and
+    `not`, `is None` and `in` become False, so that the query gives no row.
+
+    Bad:
+        select(Task).where(Task.owner_id == key and Task.done == False)
+
+    Good:
+        select(Task).where(Task.owner_id == key, Task.done == False)
+    """
+    if call.method not in CONDITIONS:
+        return
+    for given in call.node.args:
+        for node in conditions(given):
+            spelled = respelled(node, file.module)
+            if spelled:
+                alone = isinstance(node, ast.BoolOp) and node is not given
+                fix = None if alone or bracketed(node, file.module) else file.module.replace(node, spelled)
+                yield Problem(
+                    node,
+                    f"Python evaluates `{file.module.text(node)}` itself: {effect(node)}.",
+                    f"Write `{spelled}`.",
+                    Fix((fix,), safe=True) if fix and "or_(" not in spelled else None,
+                )
+
+
+def conditions(node: ast.expr) -> Iterator[ast.expr]:
+    """The outermost Python operators in a condition."""
+    if isinstance(node, ast.BoolOp | ast.UnaryOp | ast.Compare):
+        yield node
+    elif isinstance(node, ast.BinOp):
+        yield from conditions(node.left)
+        yield from conditions(node.right)
+    elif isinstance(node, ast.Call):
+        for given in node.args:
+            yield from conditions(given)
+
+
+def respelled(node: ast.expr, module: Module) -> str | None:
+    """The condition as SQLAlchemy wants it; None if it is right as it is, or not about columns."""
+    match node:
+        case ast.BoolOp(op=operator, values=values) if all(about_columns(value, module) for value in values):
+            texts = ", ".join(module.text(value) for value in values)
+            return texts if isinstance(operator, ast.And) else f"or_({texts})"
+        case ast.UnaryOp(op=ast.Not(), operand=operand) if about_columns(operand, module):
+            return f"~{module.text(operand)}"
+        case ast.Compare(left=left, ops=[operator], comparators=[right]) if is_column(left, module):
+            return compared(module.text(left), operator, right, module)
+        case _:
+            return None
+
+
+def compared(left: str, operator: ast.cmpop, right: ast.expr, module: Module) -> str | None:
+    """An identity or membership test as a method of the column."""
+    text = module.text(right)
+    match operator:
+        case ast.Is():
+            return f"{left}.is_({text})"
+        case ast.IsNot():
+            return f"{left}.is_not({text})"
+        case ast.In():
+            return f"{left}.in_({text})"
+        case ast.NotIn():
+            return f"{left}.not_in({text})"
+        case _:
+            return None
+
+
+def about_columns(node: ast.expr, module: Module) -> bool:
+    """Whether an expression is a condition on a column of a table."""
+    if isinstance(node, ast.Compare):
+        return is_column(node.left, module) or any(is_column(other, module) for other in node.comparators)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return is_column(node.func.value, module)
+    return is_column(node, module)
+
+
+def is_column(node: ast.expr, module: Module) -> bool:
+    """Whether an expression is an attribute of a table."""
+    if not isinstance(node, ast.Attribute):
+        return False
+    found = table(module.project, module.address(node.value))
+    return found is not None and node.attr in found.columns
+
+
+def bracketed(node: ast.expr, module: Module) -> bool:
+    """Whether brackets of its own stand around a node, where a comma would make a tuple."""
+    span = module.span(node)
+    before = "\n".join(
+        [*module.lines[: span.line - 1], module.lines[span.line - 1][: span.column - 1]]
+    ).rstrip()
+    return isinstance(node, ast.BoolOp) and before.endswith(("((", "(\n(", ", (", "( ("))
+
+
+def effect(node: ast.expr) -> str:
+    """What becomes of the condition."""
+    return "one side is dropped" if isinstance(node, ast.BoolOp) else "the condition becomes False"
+
+
+@rule("FS304", "joined-collection-without-unique", Called, severity=Severity.ERROR, repair=Repair.SAFE)
+def joined_collection_without_unique(call: Called, file: File) -> Iterator[Problem]:
+    """A collection is loaded by join, and the rows are taken without `unique()`.
+
+    The join gives a row for each element of the collection; SQLAlchemy refuses to hand these out:
+    InvalidRequestError, "The unique() method must be invoked".
+
+    Bad:
+        statement = select(Team).options(joinedload(Team.heroes))
+        teams = session.exec(statement).all()
+
+    Good:
+        statement = select(Team).options(joinedload(Team.heroes))
+        teams = session.exec(statement).unique().all()
+
+    Fine:
+    `first()`, and the legacy Query, which does it by itself.
+    """
+    result = call.receiver
+    if not isinstance(result, Result) or result.unique or result.legacy or call.method not in RESULTS:
+        return
+    entity = result.select.entities[0] if result.select.entities else None
+    loaded = table(file.project, entity.address) if isinstance(entity, Named) else None
+    if loaded is None or not isinstance(call.node.func, ast.Attribute):
+        return
+    many = [
+        name for name, relation in loaded.relations.items() if relation.many and name in result.select.joined
+    ]
+    if many:
+        func = call.node.func
+        yield Problem(
+            call.node,
+            f"`{loaded.name}.{many[0]}` is loaded by join: `{call.method}()` raises InvalidRequestError.",
+            f"Write `.unique().{call.method}()`, or load it with `selectinload`.",
+            Fix((file.module.insert_after(func.value, ".unique()"),), safe=True),
+        )
+
+
+@rule("FS305", "wrong-result-accessor", Called, severity=Severity.ERROR, repair=Repair.SAFE)
+def wrong_result_accessor(call: Called, file: File) -> Iterator[Problem]:
+    """What `exec` of SQLModel gives is asked for scalars that it already holds.
+
+    For a select of one entity `exec` gives a ScalarResult, which has no `scalars`, `scalar_one` or
+    `scalar_one_or_none`: AttributeError.
+
+    Bad:
+        task = session.exec(select(Task)).scalar_one_or_none()
+
+    Good:
+        task = session.exec(select(Task)).one_or_none()
+
+    Fine:
+    `select` of SQLAlchemy, for which `exec` gives an ordinary Result.
+    """
+    result = call.receiver
+    if not isinstance(result, Result) or not result.scalars or call.method not in INSTEAD or result.legacy:
+        return
+    select = result.select
+    if select.sqlmodel is not True or len(select.entities) != 1 or select.kind != "select":
+        return
+    right = INSTEAD[call.method]
+    if isinstance(call.node.func, ast.Attribute):
+        yield Problem(
+            call.node,
+            f"`exec` gives scalars already, which have no `{call.method}`: AttributeError.",
+            f"Write `{right}()` in its place." if right else "Leave `.scalars()` out.",
+            Fix((after(call.node.func, call.node, f".{right}()" if right else "", file.module),), safe=True),
+        )
+
+
+def after(attribute: ast.Attribute, call: ast.Call, text: str, module: Module) -> Edit:
+    """Replace what follows the object of a method call."""
+    start, end = module.span(attribute.value), module.span(call)
+    return Edit(Span(start.end_line, start.end_column, end.end_line, end.end_column), text)
+
+
+@rule("FS308", "len-of-all", ast.Call)
+def len_of_all(call: ast.Call, file: File) -> Iterator[Problem]:
+    """All rows are loaded to count them.
+
+    Every row is sent, and every one becomes an object, to be thrown away; the time grows with the table.
+
+    Bad:
+        total = len(session.exec(select(Task)).all())
+
+    Good:
+        total = session.exec(select(func.count()).select_from(Task)).one()
+
+    Fine:
+    Rows that are used otherwise as well.
+    """
+    if names.dotted(call.func) != "len" or len(call.args) != 1 or file.module.facts.trial:
+        return
+    fetched = call.args[0]
+    chain: list[str] = []
+    node = fetched
+    while isinstance(node, ast.Call | ast.Attribute | ast.Await):
+        if isinstance(node, ast.Attribute):
+            chain.append(node.attr)
+        node = node.func if isinstance(node, ast.Call) else node.value
+    text = file.module.text(fetched)
+    if chain[:1] in (["all"], ["fetchall"]) and set(chain) & FETCHES and "returning" not in text:
+        yield Problem(
+            call,
+            "Every row is loaded and made an object, only to be counted.",
+            "Count in the database: `select(func.count()).select_from(...)`.",
+        )
+
+
+@rule("FS309", "paginate-without-order", Called, tier=Tier.OPT_IN)
+def paginate_without_order(call: Called, file: File) -> Iterator[Problem]:
+    """A statement skips rows without saying in which order they come.
+
+    The database may give rows in another order each time: a page repeats rows of the one before, and
+    others are on no page.
+
+    Bad:
+        statement = select(Task).offset(20).limit(10)
+        rows = session.exec(statement).all()
+
+    Good:
+        statement = select(Task).order_by(Task.id).offset(20).limit(10)
+        rows = session.exec(statement).all()
+    """
+    select = call.arguments[0] if call.arguments else None
+    if call.method not in {"exec", "execute", "scalars", "stream", "stream_scalars"}:
+        return
+    if not isinstance(select, Select) or "offset" not in select.clauses or "order_by" in select.clauses:
+        return
+    entity = select.entities[0] if select.entities else None
+    if select.kind == "select" and isinstance(entity, Named) and table(file.project, entity.address):
+        yield Problem(
+            skipping(call, file.module),
+            "Rows are skipped in no certain order, so pages repeat some and leave others out.",
+            "Add `.order_by(...)` on a unique column.",
+        )
+
+
+def skipping(call: Called, module: Module) -> ast.AST:
+    """The call of `offset` that a statement was given last."""
+    within = call.place.function.node
+    found = [
+        node
+        for node in ast.walk(within)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"offset", "slice"}
+        and node.lineno <= (call.node.end_lineno or call.node.lineno)
+    ]
+    return max(found, key=lambda node: node.lineno, default=call.node)

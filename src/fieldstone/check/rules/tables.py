@@ -1,0 +1,311 @@
+"""Tables: classes that are none, keys that are missing, and columns that cannot be mapped."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from fieldstone.check import names
+from fieldstone.check.fields import Column
+from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
+from fieldstone.check.models import Model, tables
+from fieldstone.check.modules import Module, heading
+from fieldstone.check.registry import File, Tier, rule
+
+BASES = re.compile(
+    r"(?:Base|Mixin|Abstract|Model|Schema|Create|Update|Read|Public|Response|Request|In|Out|DTO)\w*$"
+)
+UNMAPPABLE = frozenset(
+    {"Literal", "list", "List", "dict", "Dict", "set", "Set", "tuple", "Tuple", "Any", "frozenset"}
+)
+# What Field refuses beside sa_column.
+CLASHING = (
+    "primary_key",
+    "nullable",
+    "foreign_key",
+    "ondelete",
+    "unique",
+    "index",
+    "sa_type",
+    "sa_column_args",
+    "sa_column_kwargs",
+)
+
+
+@rule("FS001", "forgotten-table-true", Model, severity=Severity.ERROR, repair=Repair.UNSAFE)
+def forgotten_table_true(found: Model, file: File) -> Iterator[Problem]:
+    """A class has what only tables have, and is none.
+
+    Without `table=True` it is mere data: `select()` of it raises ArgumentError, adding an instance
+    UnmappedInstanceError, and `create_all` makes no table.
+
+    Bad:
+        class Task(SQLModel):
+            id: int | None = Field(default=None, primary_key=True)
+
+    Good:
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+
+    Fine:
+    Bases from which tables are derived.
+    """
+    if not found.sqlmodel or found.table or found.open or found.tables_below or BASES.search(found.name):
+        return
+    if any(keyword.arg in {"table", None} for keyword in found.node.keywords):
+        return
+    keys = any(column.primary_key for column in found.own_columns.values())
+    if keys or found.own_relations or file.project.classes[found.address][1].tablename:
+        yield Problem(
+            heading(found.node),
+            f"`{found.name}` has what only tables have, but is none: selecting it raises ArgumentError.",
+            f"Write `class {found.name}(..., table=True)`.",
+            Fix((made_table(found, file.module),)),
+        )
+
+
+def made_table(found: Model, module: Module) -> Edit:
+    """Say that a class is a table."""
+    last = [*found.node.bases, *(keyword.value for keyword in found.node.keywords)][-1]
+    return module.insert_after(last, ", table=True")
+
+
+@rule("FS005", "unknown-foreign-key-target", Model, severity=Severity.ERROR)
+def unknown_foreign_key_target(found: Model, file: File) -> Iterator[Problem]:
+    """A foreign key names a table that no model has.
+
+    SQLModel names tables by the class in lower case; a key that names the class, or a table that is
+    spelled otherwise, raises NoReferencedTableError when tables are made or joined.
+
+    Bad:
+        class Task(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            user_id: int = Field(foreign_key="User.id")
+
+    Good:
+        class Task(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            user_id: int = Field(foreign_key="user.id")
+    """
+    if not (found.table or found.tables_below) or file.module.facts.trial:
+        return
+    known = table_names(file)
+    for column in found.own_columns.values():
+        target = column.foreign_key
+        if known is None or not target or target == "?" or target.count(".") != 1:
+            continue
+        name = target.partition(".")[0]
+        if name not in known:
+            near = [other for other in known if other.lower() == name.lower()]
+            hint = (
+                f"Write `{near[0]}.{target.partition('.')[2]}`." if near else "Name the table, not the class."
+            )
+            yield Problem(
+                column.node,
+                f"No table is called `{name}`: NoReferencedTableError when tables are made.",
+                hint,
+            )
+
+
+def table_names(file: File) -> set[str] | None:
+    """The names of all tables; None if some cannot be seen."""
+    found = tables(file.project)
+    if any(one.open or one.tablename == "?" for one in found):
+        return None
+    if any("sqlalchemy.Table" in f.imports.values() for f in file.project.files.values()):
+        return None
+    return {one.tablename for one in found}
+
+
+@rule("FS008", "unmappable-column-type", Model, severity=Severity.ERROR)
+def unmappable_column_type(found: Model, file: File) -> Iterator[Problem]:
+    """A field of a table has a type for which SQLModel knows no column.
+
+    `Literal`, lists, dicts, `Any` and unions need to be told their column: TypeError or ValueError when
+    the module is imported.
+
+    Bad:
+        class Task(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            status: Literal["open", "done"] = "open"
+
+    Good:
+        class Task(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            status: Literal["open", "done"] = Field(default="open", sa_type=String)
+
+    Fine:
+    Models of Fieldstone, which store these types.
+    """
+    if not found.sqlmodel or found.fieldstone or not found.table:
+        return
+    for column in found.columns.values():
+        mine = column.owner == found.address
+        if column.name.startswith("_") or any(
+            column.keyword(name) is not None for name in ("sa_type", "sa_column")
+        ):
+            continue
+        kind = unmappable(column.annotation, column.module) if column.maker in {None, *names.FIELDS} else None
+        if kind and mine and not (column.call and names.spread(column.call)):
+            yield Problem(
+                column.node,
+                f"`{kind}` is no type of a column: TypeError or ValueError at import.",
+                "Say the column: `sa_type=String` for `Literal`, `sa_type=JSON` for lists and dicts.",
+            )
+
+
+def unmappable(annotation: ast.expr | None, module: Module) -> str | None:
+    """The type that has no column; None if the annotation may have one."""
+    match annotation:
+        case ast.Subscript(value=outer, slice=inner):
+            last = (names.dotted(outer) or "").rpartition(".")[2]
+            return unmappable(inner, module) if last == "Optional" else last if last in UNMAPPABLE else None
+        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            parts = [
+                part for part in (left, right) if not (isinstance(part, ast.Constant) and part.value is None)
+            ]
+            return unmappable(parts[0], module) if len(parts) == 1 else None
+        case ast.Name(id=name):
+            if name in UNMAPPABLE:
+                return name
+            value = next((getattr(s, "value", None) for s in module.bindings.get(name, ())), None)
+            return unmappable(value, module) if isinstance(value, ast.Subscript) else None
+        case _:
+            return None
+
+
+@rule("FS010", "shared-sa-column", Model, severity=Severity.ERROR)
+def shared_sa_column(found: Model, file: File) -> Iterator[Problem]:
+    """A base of several tables holds a Column object.
+
+    A Column belongs to one table; the second class that inherits it fails at import: ArgumentError,
+    "Column object is already assigned to Table".
+
+    Bad:
+        class Stamped(SQLModel):
+            made_at: datetime = Field(sa_column=Column(DateTime(timezone=True)))
+
+    Good:
+        class Stamped(SQLModel):
+            made_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+    Fine:
+    A base of a single table.
+    """
+    if not found.sqlmodel or found.table:
+        return
+    below = [one for one in found.tables_below if not any(a.table for a in one.above[1:])]
+    for column in found.own_columns.values():
+        heirs = [one.name for one in below if one.columns[column.name].owner == found.address]
+        if isinstance(column.keyword("sa_column"), ast.Call) and len(heirs) > 1:
+            yield Problem(
+                column.node,
+                f"The Column belongs to one table; {' and '.join(heirs[:2])} inherit it: ArgumentError.",
+                "Write `sa_type=...` and `sa_column_kwargs={...}` in place of `sa_column`.",
+            )
+
+
+@rule("FS011", "sa-column-clash", ast.Call, severity=Severity.ERROR)
+def sa_column_clash(call: ast.Call, file: File) -> Iterator[Problem]:
+    """A field says `sa_column` and, beside it, something about the column.
+
+    Which of the two should hold is not clear: RuntimeError when the module is imported.
+
+    Bad:
+        email: str = Field(sa_column=Column(String), unique=True)
+
+    Good:
+        email: str = Field(sa_column=Column(String, unique=True))
+    """
+    if file.module.address(call.func) not in names.FIELDS or names.keyword(call, "sa_column") is None:
+        return
+    for keyword in call.keywords:
+        if keyword.arg in CLASHING and not (
+            isinstance(keyword.value, ast.Constant) and keyword.value.value is None
+        ):
+            yield Problem(
+                keyword.value,
+                f"`{keyword.arg}` beside `sa_column` is refused: RuntimeError at import.",
+                f"Say `{keyword.arg}` inside the Column.",
+            )
+
+
+@rule("FS012", "table-without-primary-key", Model, severity=Severity.ERROR)
+def table_without_primary_key(found: Model, file: File) -> Iterator[Problem]:
+    """A table has no primary key.
+
+    The class cannot be mapped: ArgumentError, "could not assemble any primary key columns", at import.
+
+    Bad:
+        class Setting(SQLModel, table=True):
+            name: str
+
+    Good:
+        class Setting(SQLModel, table=True):
+            name: str = Field(primary_key=True)
+    """
+    if not found.table or found.open or found.abstract or any(hidden(c) for c in found.columns.values()):
+        return
+    if any(column.primary_key for column in found.columns.values()):
+        return
+    body = [statement for above in found.above for statement in above.node.body]
+    if any(isinstance(s, ast.FunctionDef) and s.decorator_list for s in body):
+        return
+    texts = (above.module.text(above.node) for above in found.above)
+    if not any(
+        "PrimaryKeyConstraint" in text or "__table__" in text or "__mapper_args__" in text for text in texts
+    ):
+        yield Problem(
+            heading(found.node),
+            f"`{found.name}` has no primary key: ArgumentError when the module is imported.",
+            "Give a field `primary_key=True`.",
+        )
+
+
+def hidden(column: Column) -> bool:
+    """Whether a column may be a key without showing it."""
+    unseen = column.keyword("sa_column") is not None and column.sa_column is None
+    given = column.keyword("primary_key")
+    computed = given is not None and not isinstance(given, ast.Constant)
+    positional = column.sa_column is not None and any(
+        isinstance(a, ast.Starred) for a in column.sa_column.args
+    )
+    called = isinstance(column.value, ast.Call) and column.maker is None
+    return (
+        unseen or computed or positional or called or (column.call is not None and names.spread(column.call))
+    )
+
+
+@rule("FS018", "foreign-key-without-index", Model, tier=Tier.OPT_IN)
+def foreign_key_without_index(found: Model, file: File) -> Iterator[Problem]:
+    """A foreign key has no index.
+
+    PostgreSQL makes none by itself: joins, and every deletion of the row it points to, read the whole
+    table.
+
+    Bad:
+        class Task(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            user_id: int = Field(foreign_key="user.id")
+
+    Good:
+        class Task(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            user_id: int = Field(foreign_key="user.id", index=True)
+
+    Fine:
+    Keys that begin the primary key, or an index in `__table_args__`.
+    """
+    if not found.table or "Index(" in file.module.text(found.node):
+        return
+    for column in found.own_columns.values():
+        if column.foreign_key is None or hidden(column) or column.primary_key:
+            continue
+        calls = [call for call in (column.call, column.sa_column) if call is not None]
+        if not any(names.keyword(call, word) is not None for call in calls for word in ("index", "unique")):
+            yield Problem(
+                column.node,
+                f"`{column.name}` has no index: joins and deletions read the whole table.",
+                "Add `index=True`.",
+            )

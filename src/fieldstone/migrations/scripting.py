@@ -1,0 +1,42 @@
+"""The SQL of revisions as a script, for those who must hand it to somebody else to run."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+
+from fieldstone.migrations.failures import MigrationRefused
+from fieldstone.migrations.project import Project
+from fieldstone.migrations.revisions import directory, understood
+
+DIALECTS = ("postgresql", "sqlite")
+
+
+def sql_of(project: Project, target: str, dialect: str = "postgresql") -> str:
+    """Give the SQL that leads from one revision to another ("base:head")."""
+    if dialect not in DIALECTS:
+        raise MigrationRefused(f"There is no SQL for {dialect!r}. Choose one of: {', '.join(DIALECTS)}.")
+    start, _, end = target.rpartition(":")
+    scripts = directory(project)
+    written = StringIO()
+
+    def steps(here: Any, _context: Any) -> Any:
+        return scripts._upgrade_revs(end or "head", here)
+
+    with understood(project), EnvironmentContext(Config(), scripts, fn=steps, as_sql=True) as env:
+        env.configure(
+            dialect_name=dialect,
+            output_buffer=written,
+            starting_rev=start or None,
+            transaction_per_migration=True,
+            transactional_ddl=True,
+            literal_binds=True,
+            version_table=project.version_table,
+            version_table_schema=project.version_table_schema,
+        )
+        with env.begin_transaction():
+            env.run_migrations()
+    return written.getvalue()
