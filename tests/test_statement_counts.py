@@ -32,6 +32,10 @@ from fieldstone import (
     first,
     get,
     get_for_update,
+    json,
+    json_get,
+    json_page,
+    json_seek,
     link,
     one,
     one_or_none,
@@ -94,6 +98,11 @@ READS = [
     call("`page`", page, ALL, SubtaskRead),
     call("`page` with a total", page, ALL, SubtaskRead, total=True),
     call("`seek`", seek, ALL, SubtaskRead),
+    call("`json`", json, ALL, SubtaskRead),
+    call("`json_get`", json_get, Task, 1, SubtaskRead),
+    call("`json_page`", json_page, ALL, SubtaskRead),
+    call("`json_page` with a total", json_page, ALL, SubtaskRead, total=True),
+    call("`json_seek`", json_seek, ALL, SubtaskRead),
     call(
         "`aggregate`", aggregate, select(T.status, func.count().label("tasks")).group_by(T.status), Statuses
     ),
