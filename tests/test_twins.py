@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import pytest
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, PlainSerializer, ValidationError, field_validator, model_validator
 from sqlmodel import SQLModel
 
 from fieldstone import Field, Model
-from fieldstone.reading.twins import twin
+from fieldstone.reading.twins import core_schema_of, twin
 
 
 class Inner(Model):
@@ -56,6 +56,16 @@ def test_a_twin_does_not_call_the_constructor_of_the_library(monkeypatch: pytest
     expected = make(Outer, VALUES)
     monkeypatch.setattr("sqlmodel.main.sqlmodel_init", refuse)
     assert make(Outer, VALUES) == expected
+
+
+def test_how_a_field_is_written_stays_where_a_rule_of_reading_is_left_out() -> None:
+    class Priced(Model):
+        cents: Annotated[int, PlainSerializer(str)]
+
+    known = core_schema_of(Priced)
+    assert "function-before" in str(Priced.__pydantic_core_schema__)
+    assert "function-before" not in str(known)
+    assert "serialization" in known["schema"]["fields"]["cents"]["schema"]
 
 
 def test_a_twin_calls_the_constructor_of_the_user() -> None:
