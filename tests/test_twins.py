@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import pytest
-from pydantic import BaseModel, ConfigDict, PlainSerializer, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 from sqlmodel import SQLModel
 
 from fieldstone import Field, Model
@@ -60,7 +67,11 @@ def test_a_twin_does_not_call_the_constructor_of_the_library(monkeypatch: pytest
 
 def test_how_a_field_is_written_stays_where_a_rule_of_reading_is_left_out() -> None:
     class Priced(Model):
-        cents: Annotated[int, PlainSerializer(str)]
+        cents: int
+
+        @field_serializer("cents")
+        def as_text(self, cents: int) -> str:
+            return str(cents)
 
     known = core_schema_of(Priced)
     assert "function-before" in str(Priced.__pydantic_core_schema__)
