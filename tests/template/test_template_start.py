@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from fieldstone import Database, count
+from fieldstone import Database, count, history_of
 from fieldstone.template.models import Assignment, Project, Task, Worker
 from fieldstone.template.seed import seed
 
@@ -88,6 +88,16 @@ def test_demo_data_is_planted_once(database: Database) -> None:
     assert planted == (6, 12, 140, 75)
     assert seed(database) is False
     assert numbers(database) == planted
+
+
+def test_the_history_of_demo_data_agrees_with_its_dates(database: Database) -> None:
+    database.create_all(Task.metadata)
+    seed(database)
+    entry = history_of(Task)
+    with database.transaction(read_only=True) as session:
+        created_at = {str(task.id): task.created_at for task in session.exec(select(Task))}
+        told = session.exec(select(entry).where(entry.model == "Task", entry.action == "created")).all()
+    assert {one.key: one.at for one in told} == created_at
 
 
 def test_nothing_is_planted_beside_somebodys_own_projects(database: Database) -> None:

@@ -111,11 +111,12 @@ def _date_back(session: Session, moments: Mapping[str, list[datetime]]) -> None:
     """Give the entries of the history the times of the changes, which were all made just now."""
     entry = history_of(Task)
     left = {key: iter(times) for key, times in moments.items()}
+    made_at = {str(task.id): task.created_at for task in session.exec(select(Task))}
     for one in session.exec(select(entry).order_by(col(entry.id))):
         if one.model == "Assignment":
             one.at = datetime.fromisoformat(one.changes["assigned_at"]["new"])
-        elif one.model == "Task" and one.key in left:
-            one.at = next(left[one.key])
+        elif one.model == "Task":  # subtasks have not lived: they are what they were made as
+            one.at = next(left[one.key]) if one.key in left else made_at[one.key]
     session.flush()
 
 
