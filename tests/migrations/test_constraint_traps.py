@@ -296,7 +296,7 @@ def test_a_table_whose_options_would_be_lost_is_not_rebuilt(bench: Bench) -> Non
     bench.models_are(family(required=True))
     bench.new()
     with pytest.raises(
-        MigrationRefused, match="'parent' was made with COLLATE, which rebuilding it would lose"
+        MigrationFailed, match="'parent' was made with COLLATE, which rebuilding it would lose"
     ):
         upgrade(bench.database, project=bench.project)
     assert bench.ask("SELECT name FROM parent") == [("Ada",)]
@@ -591,7 +591,7 @@ def test_rows_that_would_point_nowhere_stop_a_revision(bench: Bench) -> None:
     file.write_text(file.read_text().replace("pass", "op.execute('DELETE FROM parent')", 1))
     if bench.dialect == "sqlite":
         with pytest.raises(
-            MigrationRefused, match="1 rows of 'child' would point to rows of 'parent' that do not"
+            MigrationFailed, match="1 rows of 'child' would point to rows of 'parent' that do not"
         ):
             upgrade(bench.database, project=bench.project)
         assert bench.ask("SELECT count(*) FROM child") == [(1,)]

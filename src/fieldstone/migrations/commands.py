@@ -112,6 +112,15 @@ def _values(texts: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
 
 
 @app.command()
+def adopt(message: Annotated[str, typer.Argument(help="What it is called.")] = "What was there") -> None:
+    """Take over a database that has tables and no history."""
+    with Database() as database:
+        file = verbs.adopt(database, message)
+    out.print(f"Wrote {_beside(file)}, and recorded the database as being there.")
+    out.print("See what the models want otherwise with: fieldstone migrate check")
+
+
+@app.command()
 def up(
     target: Target = "head",
     wait: Annotated[float, typer.Option(help="Seconds to wait for other processes.")] = 600.0,

@@ -109,6 +109,34 @@ def _adds_unique(change: Any, columns: Collection[tuple[str, ...]]) -> bool:
     return isinstance(change, ops.CreateUniqueConstraintOp) and tuple(change.columns) in columns
 
 
+def forgive_default_names(
+    context: AutogenContext,
+    changes: ops.ModifyTableOps,
+    _schema: str | None,
+    table_name: str,
+    stored: Table | None,
+    wanted: Table | None,
+) -> PriorityDispatchResult:
+    """Leave a unique constraint under the name that PostgreSQL gave it, rather than build its index anew."""
+    if stored is None or wanted is None or context.dialect.name != "postgresql":
+        return _CONTINUE
+    added = {tuple(each.columns) for each in changes.ops if isinstance(each, ops.CreateUniqueConstraintOp)}
+    same = set()
+    for change in changes.ops:
+        if isinstance(change, ops.DropConstraintOp) and change.constraint_type == "unique":
+            columns = _columns(change.to_constraint())
+            default = f"{table_name}_{'_'.join(columns)}_key"[:63]
+            if change.constraint_name == default and columns in added:
+                same |= {columns, default}
+    changes.ops = [
+        each
+        for each in changes.ops
+        if not (isinstance(each, ops.CreateUniqueConstraintOp) and tuple(each.columns) in same)
+        and not (isinstance(each, ops.DropConstraintOp) and each.constraint_name in same)
+    ]
+    return _CONTINUE
+
+
 def _columns(constraint: Any) -> tuple[str, ...]:
     return tuple(column.name for column in constraint.columns)
 
@@ -215,6 +243,7 @@ def register() -> None:
     plugin = Plugin(NAME)
     plugin.add_autogenerate_comparator(compare_checks, "table", "fieldstone_checks")
     plugin.add_autogenerate_comparator(compare_unnamed, "table", "fieldstone_unnamed")
+    plugin.add_autogenerate_comparator(forgive_default_names, "table", "fieldstone_names")
     # After Alembic's own, to see what it has found.
     last = DispatchPriority.LAST
     plugin.add_autogenerate_comparator(compare_indexes, "table", "fieldstone_indexes", priority=last)
