@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fieldstone.cli import app
+from fieldstone.migrations import commands
 from tests.conftest import FreshUrl
 from tests.faces import Dialect
 from tests.migrations.test_running import write_story
@@ -84,6 +85,25 @@ def test_relative_targets_are_no_options(directory: Path) -> None:
 )
 def test_a_mistake_is_told_with_its_remedy(directory: Path, words: tuple[str, ...], message: str) -> None:
     assert message in says(*words, code=2)
+
+
+CHANGED = MODELS.replace("title: str", "name: str\n    priority: int")
+
+
+def test_at_a_terminal_questions_are_asked(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_somebody_is_there", lambda: True)
+    says("new", "Start")
+    says("up")
+    changed = f"changed_{directory.name}"
+    (directory / f"{changed}.py").write_text(CHANGED)
+    (directory / "pyproject.toml").write_text(f'[tool.fieldstone]\nmodels = "{changed}:Base"\n')
+    outcome = CliRunner().invoke(app, ["migrate", "new", "Change"], input="y\n3\n")
+    assert outcome.exit_code == 0, outcome.output
+    assert "Was task.title renamed (task.title=name)? [y/N]: y" in outcome.output
+    assert "Value of task.priority for the rows that are there: 3" in outcome.output
+    says("up")
+    assert says("check") == "The database is what the models say.\n"
+    assert "--rename" not in outcome.output
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)

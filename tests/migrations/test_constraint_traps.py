@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, UniqueConstraint
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SAWarning
 from sqlmodel import SQLModel
 
 from fieldstone import Field, Model
@@ -434,7 +434,7 @@ def circle() -> Any:
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 def test_plain_alembic_refers_to_tables_that_are_not_there_yet(plain: Plain) -> None:
-    with pytest.warns(sa.exc.SAWarning, match="Cannot correctly sort tables"):
+    with pytest.warns(SAWarning, match="Cannot correctly sort tables"):
         plain.revision(circle())
     with pytest.raises(DBAPIError, match="does not exist"):
         plain.up()
@@ -541,6 +541,36 @@ def test_half_a_revision_is_rolled_back(bench: Bench) -> None:
             "  next      correct the data or the file, then run: fieldstone migrate up",
         ]
     assert bench.rows() == {}
+
+
+# Within an env.py of the project's own
+
+
+def test_an_env_of_alembics_can_take_over_the_comparison_and_the_writing(plain: Plain) -> None:
+    env = plain.directory / "env.py"
+    env.write_text(
+        env.read_text()
+        .replace("render_as_batch=True", "**alembic_options(connection)")
+        .replace(
+            "from alembic import context",
+            "from alembic import context\nfrom fieldstone.migrations import alembic_options",
+        )
+    )
+    plain.start(literal(OLD), "INSERT INTO task (id, status) VALUES (1, 'done')")
+    said = plain.change(literal(NEW))
+    assert "\"status IN ('todo', 'doing', 'done')\"" in said
+    plain.execute("UPDATE task SET status = 'doing'")
+
+    class Base(Model, registry=models()):
+        pass
+
+    class Task(Base, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        status: Literal["todo", "doing", "done"] = "todo"
+        priority: int = 3
+
+    plain.change(Base)
+    assert plain.ask("SELECT priority FROM task") == [(3,)]
 
 
 # Branches

@@ -159,7 +159,7 @@ def test_what_new_writes_for_a_busy_database_is_safe(bench: Bench) -> None:
         id: int | None = Field(default=None, primary_key=True)
 
     class SameProject(After, table=True):
-        __tablename__ = "project"
+        __tablename__ = "project"  # pyright: ignore[reportAssignmentType]  # as SQLModel documents it
         id: int | None = Field(default=None, primary_key=True)
 
     class Task(Before, table=True):
@@ -170,7 +170,7 @@ def test_what_new_writes_for_a_busy_database_is_safe(bench: Bench) -> None:
     bench.start(Before, "INSERT INTO task (id) VALUES (1)")
 
     class Grown(After, table=True):
-        __tablename__ = "task"
+        __tablename__ = "task"  # pyright: ignore[reportAssignmentType]  # as SQLModel documents it
         id: int | None = Field(default=None, primary_key=True)
         title: str = Field(default="none", max_length=100, min_length=1, unique=True)
         project_id: int | None = Field(default=None, foreign_key="project.id", index=True)

@@ -62,7 +62,7 @@ def new(
                     empty=empty,
                 )
             except Undecided as question:
-                if not sys.stdin.isatty():
+                if not _somebody_is_there():
                     raise
                 _answer(question, renames, fills, zones, drops)
     if not files:
@@ -71,6 +71,10 @@ def new(
         out.print(f"Wrote {_beside(file)}")
     if files:
         out.print("Read it, then run: fieldstone migrate up")
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
 
 
 def _answer(

@@ -16,6 +16,7 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import CheckConstraint, Column, Connection, Enum, Index, String, Table, UniqueConstraint, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.elements import conv
 
 from fieldstone.migrations import canonical
 
@@ -60,7 +61,8 @@ def _stored_checks(context: AutogenContext, table: str, schema: str | None) -> d
 
 
 def _as_constraint(name: str, sql: str, table: Table) -> CheckConstraint:
-    return CheckConstraint(text(sql.replace(":", r"\:")), name=name, table=table)
+    # conv: it is the whole name, to which no convention is to be applied again
+    return CheckConstraint(text(sql.replace(":", r"\:")), name=conv(name), table=table)
 
 
 def _different(

@@ -204,6 +204,7 @@ def alembic_options(connection: Connection | None = None) -> dict[str, Any]:
     return {
         **comparing.options(lambda: connection),
         "render_item": rendering.render_item,
+        "process_revision_directives": authoring.rewrite,
         "render_as_batch": True,
         "transaction_per_migration": True,
     }
