@@ -89,7 +89,7 @@ _FUNCTIONS = (clean_text, in_utc, as_if_utc)
 def anatomy(schema: type[BaseModel]) -> Anatomy:
     """Take a schema apart. Raises Inexact where it has rules or ways of writing beyond its fields."""
     schema.model_rebuild()
-    node: Node = schema.__pydantic_core_schema__
+    node: Any = schema.__pydantic_core_schema__
     definitions: dict[str, Any] = {}
     while node["type"] == "definitions":
         definitions |= {one["ref"]: one for one in node["definitions"]}

@@ -123,7 +123,7 @@ def _run(
 ) -> Gathered:
     sql, arguments = found.call(values, named)
     carried = found.compiled, partial(found.parameters, values, named)
-    result = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
+    result: Any = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
     processors = found.processors(result.cursor.description)
     # As the result reads its own rows, errors of the driver included, without making a Row of each.
     rows = result.cursor_strategy.fetchall(result, result.cursor)

@@ -57,15 +57,18 @@ class Found(Protocol):
     @property
     def count(self) -> int:
         """Count the rows."""
+        ...
 
     def edge(self, place: int) -> tuple[Any, ...]:
         """Give what stands beside the plan's columns in one row."""
+        ...
 
     def keep(self, rows: slice) -> None:
         """Keep some rows, before `objects` or `written` is asked for."""
 
     def objects(self) -> list[Any]:
         """Read the collections and make the objects of the schema."""
+        ...
 
     def written(self) -> list[Any] | None:
         """Read the collections and give what JSON shows, or None where objects must say that."""
