@@ -47,6 +47,11 @@ def test_a_good_history_passes(grown: Bench, fresh_url: FreshUrl) -> None:
         check_migrations(database, project=grown.project)
 
 
+def test_a_database_with_tables_is_not_used(grown: Bench) -> None:
+    with pytest.raises(HistoryBroken, match="is not empty, and a history is tried on an empty database"):
+        check_migrations(grown.database, project=grown.project)
+
+
 def test_a_head_that_is_not_the_models_is_found(grown: Bench, fresh_url: FreshUrl) -> None:
     grown.models_are(tasks(title=str | None, size=int | None, done=bool | None))
     with fresh(grown, fresh_url) as database, pytest.raises(HistoryBroken) as broken:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, SAWarning
 from sqlmodel import SQLModel
 
 from fieldstone import Field, Model
-from fieldstone.migrations import MigrationFailed, MigrationRefused, differences, merge, upgrade
+from fieldstone.migrations import MigrationFailed, MigrationRefused, Undecided, differences, merge, upgrade
 from tests.migrations.workbench import Bench, Plain, models, plain_models
 
 # Literal and Enum members
@@ -77,6 +77,16 @@ def test_a_member_that_rows_have_is_not_removed(bench: Bench) -> None:
     ):
         bench.up()
     assert bench.rows() == earlier
+
+
+def test_a_member_that_may_have_been_renamed_is_asked_for(bench: Bench) -> None:
+    bench.start(literal(OLD), "INSERT INTO task (id, status) VALUES (1, 'done')")
+    bench.models_are(literal(Literal["open", "done"], "open"))
+    with pytest.raises(Undecided, match=r"task.status loses the value 'todo'") as asked:
+        bench.new()
+    assert asked.value.choices == ("task.status:todo=open",)
+    bench.new(drop=["task.status:todo"])
+    bench.up()
 
 
 def test_members_are_renamed_with_their_rows_even_when_they_swap(bench: Bench) -> None:

@@ -186,6 +186,7 @@ def _of_table(
     stored = altering.stored_columns(connection, key)
     lengths, found = arranging.checking_on_one(changes.ops, key, model, connection)
     online = answers.online and not changes.schema
+    altering.refuse_lost_members(found, key[1], connection, answers)
     yield from (
         arranging.indexing(each, writer, online=online) for each in found if isinstance(each, ops.DropIndexOp)
     )

@@ -30,6 +30,11 @@ def check_migrations(database: Database, *, project: Project | None = None) -> N
     """
     where = project or read()
     scripts = directory(where)
+    if _schema(database):
+        raise HistoryBroken(
+            f"{database.url} is not empty, and a history is tried on an empty database. Give it one "
+            "of its own."
+        )
     if len(found := heads_of(scripts, where)) > 1:
         raise HistoryBroken(f"There are several heads: {', '.join(found)}. Run: fieldstone migrate merge")
     with understood(where):
