@@ -55,6 +55,7 @@ class Project:
         self._addresses: dict[tuple[str, str], str | None] = {}
         self._memory: dict[object, object] = {}
         self._behind: dict[object, frozenset[str]] = {}
+        self._alike: dict[frozenset[str], frozenset[str]] = {}
 
     def remember(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> Known:
         """Compute something once; note the files that it was learnt from each time it is asked for.
@@ -66,7 +67,8 @@ class Project:
             self._memory[key] = meanwhile
             try:
                 self._memory[key] = compute()
-                self._behind[key] = frozenset(self.consulted)
+                behind = frozenset(self.consulted)
+                self._behind[key] = self._alike.setdefault(behind, behind)
             finally:
                 self.consulted |= outer
         self.consulted |= self._behind.get(key, frozenset())
