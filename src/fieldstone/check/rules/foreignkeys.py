@@ -13,7 +13,11 @@ from fieldstone.check.models import Model, model, tables
 from fieldstone.check.registry import File, Tier, rule
 
 # Names of schemas that clients fill in, around the name of what they are about.
-REQUEST = re.compile(r"^(?:Create|Update|Patch)?(\w+?)(?:Create|Update|Patch|Input|In|Request|Payload)?$")
+VERB = "Create|Update|Patch"
+FORM = "Params?|Input|In|Request|Payload|Form|Body|Schema|Dto|DTO"
+REQUEST = re.compile(
+    rf"^(?:(?:{VERB})(\w+?)(?:{FORM})?|(\w+?)(?:{VERB})(?:{FORM})?|(\w+?)(?:Input|In|Request|Payload))$"
+)
 VALIDATORS = frozenset({"field_validator", "validator"})
 WHOLE = frozenset({"model_validator", "root_validator"})
 # What is counted as "no row at all" by the smallest number that is admitted.
@@ -36,7 +40,7 @@ def zero_not_normalised(found: Model, file: File) -> Iterator[Problem]:
             project_id: int | None = Field(default=None, ge=1)
 
     Fine:
-    A validator that turns 0 into None.
+    A validator that turns 0 into None, and tables of Fieldstone, whose errors name the field.
     """
     if found.table:
         return
@@ -92,20 +96,20 @@ def inherits(one: Model, column: Column) -> bool:
 
 def is_sent(one: Model) -> bool:
     """Whether a class is, by its name, a schema that clients fill in."""
-    return one.schema and not one.open and stem(one.name) not in {None, one.name}
+    return one.schema and not one.open and stem(one.name) is not None
 
 
 def stem(name: str) -> str | None:
-    """The name of what a schema is about: `Task` for `TaskCreate` and `UpdateTask`."""
+    """The name of what a schema is about: `Task` for `TaskCreate` and `UpdateTaskParams`."""
     found = REQUEST.match(name)
-    return found[1] if found else None
+    return next(filter(None, found.groups()), None) if found else None
 
 
 def stored(sent: Model, heirs: list[Model], name: str) -> bool:
     """Whether the table that a schema is about has the field as a foreign key."""
     named = [one for one in tables(sent.project) if one.name == stem(sent.name)]
     below = [one for one in heirs if one.table]
-    found = named if len(named) == 1 else below
+    found = [one for one in (named if len(named) == 1 else below) if not one.fieldstone]
     return any(name in one.columns and one.columns[name].foreign_key is not None for one in found)
 
 
