@@ -49,6 +49,13 @@ async def test_short_reads_take_no_hop_at_all(database: Database, hops: list[Any
     assert hops == []
 
 
+async def test_a_read_stays_short_however_often_it_runs(database: Database, hops: list[Any]) -> None:
+    async with database.async_transaction(read_only=True) as session:
+        for _ in range(2_000):
+            await fetch(session, select(Project), ProjectRead)
+    assert hops == []
+
+
 async def test_a_long_read_runs_in_the_thread(database: Database, hops: list[Any]) -> None:
     numbers = select(literal(1).label("number")).cte("numbers", recursive=True)
     numbers = numbers.union_all(select(numbers.c.number + 1).where(numbers.c.number < 50_000))

@@ -132,7 +132,7 @@ def test_a_column_with_empty_rows_does_not_become_required(bench: Bench) -> None
     bench.start(optional(), *ROWS)
     bench.models_are(required())
     bench.new()
-    with pytest.raises(MigrationRefused, match=r"task.priority cannot be required: 2 rows have no value"):
+    with pytest.raises(MigrationFailed, match=r"task.priority cannot be required: 2 rows have no value"):
         bench.up()
     assert bench.ask("SELECT count(*) FROM task WHERE priority IS NULL") == [(2,)]
 
@@ -152,21 +152,24 @@ def test_a_dropped_required_column_comes_back_over_rows(bench: Bench) -> None:
 EVENT = "INSERT INTO event (id, at) VALUES (1, '2026-06-01 12:00:00.000000')"
 
 
-def with_time(naive: bool) -> Any:
+def naive_events() -> Any:
     class Base(Model, registry=models()):
         pass
 
-    if naive:
+    class Event(Base, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        at: NaiveDatetime = Field(sa_type=DateTime)
 
-        class Event(Base, table=True):
-            id: int | None = Field(default=None, primary_key=True)
-            at: NaiveDatetime = Field(sa_type=DateTime)
+    return Base
 
-    else:
 
-        class Event(Base, table=True):  # type: ignore[no-redef]  # the other version of the same table
-            id: int | None = Field(default=None, primary_key=True)
-            at: UtcDatetime
+def aware_events() -> Any:
+    class Base(Model, registry=models()):
+        pass
+
+    class Event(Base, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        at: UtcDatetime
 
     return Base
 
@@ -184,7 +187,7 @@ def test_plain_alembic_shifts_naive_datetimes_by_the_sessions_time_zone(plain: P
     )
     set_zone(plain, "SET timezone = 'America/New_York'")
     try:
-        said = plain.revision(with_time(naive=False))
+        said = plain.revision(aware_events())
         file = next((plain.directory / "versions").glob("*.py"))
         file.write_text(said.replace("import sqlalchemy as sa", "import sqlalchemy as sa\nimport sqlmodel"))
         plain.up()
@@ -195,8 +198,8 @@ def test_plain_alembic_shifts_naive_datetimes_by_the_sessions_time_zone(plain: P
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 def test_the_time_zone_of_naive_datetimes_is_asked_for(bench: Bench) -> None:
-    bench.start(with_time(naive=True), EVENT)
-    bench.models_are(with_time(naive=False))
+    bench.start(naive_events(), EVENT)
+    bench.models_are(aware_events())
     with pytest.raises(Undecided, match=r"event.at are naive and become UTC.*--zone event.at=UTC"):
         bench.new()
 
@@ -204,18 +207,18 @@ def test_the_time_zone_of_naive_datetimes_is_asked_for(bench: Bench) -> None:
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 @pytest.mark.parametrize(("zone", "hour"), [("UTC", 12), ("Europe/Berlin", 10)])
 def test_naive_datetimes_become_utc_from_the_zone_that_is_told(bench: Bench, zone: str, hour: int) -> None:
-    bench.start(with_time(naive=True), EVENT)
+    bench.start(naive_events(), EVENT)
     earlier = bench.rows()
-    bench.change(with_time(naive=False), zone={"event.at": zone})
+    bench.change(aware_events(), zone={"event.at": zone})
     assert bench.ask("SELECT at FROM event") == [(datetime(2026, 6, 1, hour, tzinfo=UTC),)]
     assert bench.came_back == earlier
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
 def test_a_step_turns_naive_datetimes_into_utc_and_back_on_both(bench: Bench, zone: str) -> None:
-    bench.start(with_time(naive=True), "INSERT INTO event (id, at) VALUES (1, '2026-06-01 12:00:00.000000')")
+    bench.start(naive_events(), "INSERT INTO event (id, at) VALUES (1, '2026-06-01 12:00:00.000000')")
     earlier = bench.rows()
-    bench.models_are(with_time(naive=False))
+    bench.models_are(aware_events())
     file = bench.directory / "migrations" / "hand.py"
     bench.new("By hand", empty=True)
     file = next(bench.project.versions.glob("*by_hand*"))
@@ -281,9 +284,7 @@ def test_text_that_is_no_number_is_not_turned_into_one(bench: Bench) -> None:
     earlier = bench.rows()
     bench.models_are(typed(Integer()))
     bench.new()
-    with pytest.raises(
-        (MigrationFailed, MigrationRefused), match=r"1 rows hold values that would change|invalid input"
-    ):
+    with pytest.raises(MigrationFailed, match=r"1 rows hold values that would change|invalid input"):
         bench.up()
     assert bench.rows() == earlier
 

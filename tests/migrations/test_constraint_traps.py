@@ -8,11 +8,11 @@ from typing import Any, Literal
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, UniqueConstraint
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SAWarning
 from sqlmodel import SQLModel
 
 from fieldstone import Field, Model
-from fieldstone.migrations import MigrationFailed, MigrationRefused, differences, merge, upgrade
+from fieldstone.migrations import MigrationFailed, MigrationRefused, Undecided, differences, merge, upgrade
 from tests.migrations.workbench import Bench, Plain, models, plain_models
 
 # Literal and Enum members
@@ -77,6 +77,16 @@ def test_a_member_that_rows_have_is_not_removed(bench: Bench) -> None:
     ):
         bench.up()
     assert bench.rows() == earlier
+
+
+def test_a_member_that_may_have_been_renamed_is_asked_for(bench: Bench) -> None:
+    bench.start(literal(OLD), "INSERT INTO task (id, status) VALUES (1, 'done')")
+    bench.models_are(literal(Literal["open", "done"], "open"))
+    with pytest.raises(Undecided, match=r"task.status loses the value 'todo'") as asked:
+        bench.new()
+    assert asked.value.choices == ("task.status:todo=open",)
+    bench.new(drop=["task.status:todo"])
+    bench.up()
 
 
 def test_members_are_renamed_with_their_rows_even_when_they_swap(bench: Bench) -> None:
@@ -296,7 +306,7 @@ def test_a_table_whose_options_would_be_lost_is_not_rebuilt(bench: Bench) -> Non
     bench.models_are(family(required=True))
     bench.new()
     with pytest.raises(
-        MigrationRefused, match="'parent' was made with COLLATE, which rebuilding it would lose"
+        MigrationFailed, match="'parent' was made with COLLATE, which rebuilding it would lose"
     ):
         upgrade(bench.database, project=bench.project)
     assert bench.ask("SELECT name FROM parent") == [("Ada",)]
@@ -434,7 +444,7 @@ def circle() -> Any:
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 def test_plain_alembic_refers_to_tables_that_are_not_there_yet(plain: Plain) -> None:
-    with pytest.warns(sa.exc.SAWarning, match="Cannot correctly sort tables"):
+    with pytest.warns(SAWarning, match="Cannot correctly sort tables"):
         plain.revision(circle())
     with pytest.raises(DBAPIError, match="does not exist"):
         plain.up()
@@ -543,6 +553,36 @@ def test_half_a_revision_is_rolled_back(bench: Bench) -> None:
     assert bench.rows() == {}
 
 
+# Within an env.py of the project's own
+
+
+def test_an_env_of_alembics_can_take_over_the_comparison_and_the_writing(plain: Plain) -> None:
+    env = plain.directory / "env.py"
+    env.write_text(
+        env.read_text()
+        .replace("render_as_batch=True", "**alembic_options(connection)")
+        .replace(
+            "from alembic import context",
+            "from alembic import context\nfrom fieldstone.migrations import alembic_options",
+        )
+    )
+    plain.start(literal(OLD), "INSERT INTO task (id, status) VALUES (1, 'done')")
+    said = plain.change(literal(NEW))
+    assert "\"status IN ('todo', 'doing', 'done')\"" in said
+    plain.execute("UPDATE task SET status = 'doing'")
+
+    class Base(Model, registry=models()):
+        pass
+
+    class Task(Base, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        status: Literal["todo", "doing", "done"] = "todo"
+        priority: int = 3
+
+    plain.change(Base)
+    assert plain.ask("SELECT priority FROM task") == [(3,)]
+
+
 # Branches
 
 
@@ -591,7 +631,7 @@ def test_rows_that_would_point_nowhere_stop_a_revision(bench: Bench) -> None:
     file.write_text(file.read_text().replace("pass", "op.execute('DELETE FROM parent')", 1))
     if bench.dialect == "sqlite":
         with pytest.raises(
-            MigrationRefused, match="1 rows of 'child' would point to rows of 'parent' that do not"
+            MigrationFailed, match="1 rows of 'child' would point to rows of 'parent' that do not"
         ):
             upgrade(bench.database, project=bench.project)
         assert bench.ask("SELECT count(*) FROM child") == [(1,)]

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from fieldstone import Field, Model
 from fieldstone.migrations import Finding, MigrationRefused, Project, lint
 from fieldstone.migrations.statements import by_squawk, squawk
+from tests.migrations.workbench import Bench, models
 
 HEAD = """
 import sqlalchemy as sa
@@ -143,6 +145,40 @@ def test_an_assurance_needs_a_reason(tmp_path: Path) -> None:
 def test_a_revision_that_reads_rows_is_told_how_to_be_looked_at(tmp_path: Path) -> None:
     with pytest.raises(MigrationRefused, match=r"cannot be looked at without a database.*as_sql is false"):
         linted(tmp_path, "for row in op.get_bind().execute(sa.text('SELECT 1')).all(): pass")
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_what_new_writes_for_a_busy_database_is_safe(bench: Bench) -> None:
+    class Before(Model, registry=models()):
+        pass
+
+    class After(Model, registry=models()):
+        pass
+
+    class Project(Before, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    class SameProject(After, table=True):
+        __tablename__ = "project"  # pyright: ignore[reportAssignmentType]  # as SQLModel documents it
+        id: int | None = Field(default=None, primary_key=True)
+
+    class Task(Before, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        title: str | None = Field(default=None, max_length=80)
+        project_id: int | None = None
+
+    bench.start(Before, "INSERT INTO task (id) VALUES (1)")
+
+    class Grown(After, table=True):
+        __tablename__ = "task"  # pyright: ignore[reportAssignmentType]  # as SQLModel documents it
+        id: int | None = Field(default=None, primary_key=True)
+        title: str = Field(default="none", max_length=100, min_length=1, unique=True)
+        project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
+        size: int = Field(default=0, ge=0)
+
+    said = bench.change(After)
+    assert said.count("def upgrade()") == 2
+    assert [str(each) for each in lint(project=bench.project)] == []
 
 
 @pytest.mark.skipif(squawk() is None, reason="squawk is not installed")

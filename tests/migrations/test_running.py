@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 
 from fieldstone import Database
 from fieldstone.migrations import (
+    MigrationFailed,
     MigrationRefused,
     Project,
     downgrade,
@@ -23,7 +24,9 @@ from fieldstone.migrations import (
     status_async,
     upgrade,
     upgrade_async,
+    verbs,
 )
+from fieldstone.migrations.running import Course, run
 from fieldstone.migrations.waiting import LOCK
 from tests.conftest import FreshUrl
 from tests.faces import Dialect, Face
@@ -242,14 +245,13 @@ def test_a_table_in_use_is_waited_for_without_holding_others_up(
         upgrade(database, "one", project=story)
         holder.execute(text("LOCK TABLE task IN ACCESS SHARE MODE"))
 
-        from fieldstone.migrations.running import Course, run
-        from fieldstone.migrations.verbs import on
-
         def notify(what: str) -> None:
             told.append(what)
             holder.rollback()
 
-        on(database, lambda connection: run(connection, story, Course("upgrade", "head", notify=notify)))
+        verbs.on(
+            database, lambda connection: run(connection, story, Course("upgrade", "head", notify=notify))
+        )
     assert told == ["A table that this revision changes is in use; trying again."]
     assert is_told(url)
 
@@ -263,6 +265,58 @@ def test_the_locks_and_settings_of_a_run_end_with_it(fresh_url: FreshUrl, story:
             )
             assert held.scalar() == 0
             assert session.connection().execute(text("SHOW lock_timeout")).scalar() == "0"
+
+
+def test_migrations_go_past_a_pooler() -> None:
+    pooled = Database("postgresql://u:p@ep-cool-1-pooler.eu-central-1.aws.neon.tech/app?sslmode=require")
+    with verbs.direct(pooled) as direct:
+        assert direct.url.host == "ep-cool-1.eu-central-1.aws.neon.tech"
+    unpooled = Database("postgresql://u:p@localhost/app")
+    with verbs.direct(unpooled) as direct:
+        assert direct is unpooled
+
+
+BACKFILL = """
+def upgrade():
+    op.create_table("pair", *(sa.Column(name, sa.Integer, primary_key=True) for name in "ab"))
+    op.add_column("pair", sa.Column("sum", sa.Integer))
+    op.create_table("loose", sa.Column("a", sa.Integer))
+    op.execute("INSERT INTO pair (a, b) VALUES (1, 1), (1, 2), (2, 1), (2, 2), (3, 1)")
+    op.execute("UPDATE pair SET sum = 0 WHERE a = 3")
+    assert steps.backfill("pair", "sum", "a + b", batch=2) == 4
+    assert steps.backfill("pair", "sum", "a + b", batch=2) == 0
+    assert steps.backfill("pair", "sum", "100", where="a = 1 AND sum < 100", batch=1) == 2
+
+
+def downgrade():
+    op.drop_table("pair")
+    op.drop_table("loose")
+"""
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_a_backfill_walks_any_primary_key_and_finds_what_is_done(
+    dialect: Dialect, fresh_url: FreshUrl, tmp_path: Path
+) -> None:
+    url = fresh_url(dialect)
+    (tmp_path / "fill.py").write_text(HEAD.format(revision="fill", after=None) + BACKFILL)
+    with Database(url) as database:
+        upgrade(database, project=Project(("none",), tmp_path, tmp_path))
+    found = ask(url, "SELECT a, b, sum FROM pair ORDER BY a, b")
+    assert found == [(1, 1, 100), (1, 2, 100), (2, 1, 3), (2, 2, 4), (3, 1, 0)]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_a_table_without_a_primary_key_is_not_walked(
+    dialect: Dialect, fresh_url: FreshUrl, tmp_path: Path
+) -> None:
+    body = BACKFILL.replace('"pair", "sum", "a + b", batch=2) == 4', '"loose", "a", "1") == 4')
+    (tmp_path / "fill.py").write_text(HEAD.format(revision="fill", after=None) + body)
+    with (
+        Database(fresh_url(dialect)) as database,
+        pytest.raises(MigrationFailed, match="'loose' has no primary key, so it cannot be walked in batches"),
+    ):
+        upgrade(database, project=Project(("none",), tmp_path, tmp_path))
 
 
 def test_sqlite_keeps_its_foreign_keys_after_a_run(fresh_url: FreshUrl, story: Project) -> None:

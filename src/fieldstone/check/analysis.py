@@ -50,6 +50,8 @@ from fieldstone.check.values import (
 
 DEEPEST = 5
 TOP = "<module>"
+# What is known of a value while it is being worked out.
+MEANWHILE: Value = UNKNOWN
 CLAUSES = frozenset(
     {"and_", "or_", "not_", "func", "case", "cast", "exists", "literal", "text", "desc", "asc", "any_"}
 )
@@ -81,22 +83,19 @@ class Analysis:
     def summary(self, function: Function) -> Summary | None:
         """Analyse a called function; None while it is being analysed, or too far down."""
         key = ("summary", *function.key, function.owner)
-        if key in self.project.memory:
-            known = self.project.memory[key]
-            self.project.consulted.add(function.module.facts.path)
-            assert known is None or isinstance(known, Summary)
-            return known
+        self.project.consulted.add(function.module.facts.path)
         if function.key in self._running or len(self._running) >= DEEPEST:
             return None
+        return self.project.remember(key, lambda: self._summarised(function), None)
+
+    def _summarised(self, function: Function) -> Summary | None:
         self._running.append(function.key)
         line = self.line
         try:
-            found = summarised(self, function)
+            return summarised(self, function)
         finally:
             self._running.pop()
             self.line = line
-        self.project.memory[key] = found
-        return found
 
     def annotations(self, born: Born) -> Annotations:
         """Read annotations, with dependencies followed."""
@@ -107,20 +106,17 @@ class Analysis:
 
         Such sessions come from dependencies; if those agree, or else all that makes sessions, it is known.
         """
-        key = ("expires", asynchronous)
-        if key not in self.project.memory:
-            self.project.memory[key] = self.project.expires(asynchronous)
-            given = [self.given(address, "") for address in sorted(self.project.dependencies)]
-            said = {
-                value.expires
-                for value in given
-                if isinstance(value, Session) and (asynchronous is None or value.asynchronous is asynchronous)
-            }
-            if len(said) == 1:
-                self.project.memory[key] = said.pop()
-        known = self.project.memory[key]
-        assert known is None or isinstance(known, bool)
-        return known
+        alone = self.project.expires(asynchronous)
+        return self.project.remember(("expires", asynchronous), lambda: self._expires(asynchronous), alone)
+
+    def _expires(self, asynchronous: bool | None) -> bool | None:
+        given = [self.given(address, "") for address in sorted(self.project.dependencies)]
+        said = {
+            value.expires
+            for value in given
+            if isinstance(value, Session) and (asynchronous is None or value.asynchronous is asynchronous)
+        }
+        return said.pop() if len(said) == 1 else self.project.expires(asynchronous)
 
     def given(self, address: str, key: str) -> Value | None:
         """What FastAPI passes for a dependency."""
@@ -172,14 +168,14 @@ class Analysis:
 
     def bound_value(self, module: Module, name: str, bound: list[ast.stmt]) -> Value:
         """What the assignments to a name at the top of a module give."""
-        key = ("value", module.facts.path, name)
-        if key not in self.project.memory:
-            self.project.memory[key] = UNKNOWN
+
+        def joined() -> Value:
             found: Value | None = None
             for statement in bound:
                 found = either(found, self.assigned_value(module, statement, name))
-            self.project.memory[key] = found or UNKNOWN
-        return self.project.memory[key]  # type: ignore[return-value]  # keys of this form hold values
+            return found or UNKNOWN
+
+        return self.project.remember(("value", module.facts.path, name), joined, MEANWHILE)
 
     def assigned_value(self, module: Module, statement: ast.stmt, name: str) -> Value:
         """What one assignment gives to a name."""
@@ -221,10 +217,7 @@ class Analysis:
                 return UNKNOWN if summary is None or holds_things(summary.result) else summary.result
             return Method(function, base)
         key = ("attribute", address, name)
-        if key not in self.project.memory:
-            self.project.memory[key] = UNKNOWN
-            self.project.memory[key] = self.declared_attribute(address, name)
-        return self.project.memory[key]  # type: ignore[return-value]  # keys of this form hold values
+        return self.project.remember(key, lambda: self.declared_attribute(address, name), MEANWHILE)
 
     def declared_attribute(self, owner: str, name: str) -> Value:
         """What class bodies annotate, or `__init__` assigns, under a name."""

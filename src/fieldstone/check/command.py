@@ -77,11 +77,14 @@ def check_command(
         Path | None, typer.Option(help="Write all findings to this file, and exit with 0.", dir_okay=False)
     ] = None,
     jobs: Annotated[int, typer.Option(help="Processes; by default one for each processor.", min=0)] = 0,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Read and judge every file anew, and keep nothing.")
+    ] = False,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 whatever is found.")] = False,
 ) -> None:
     """Find the known pitfalls of SQLModel, SQLAlchemy and FastAPI in source, without importing it."""
     wanted = existing(paths or [Path()])
-    options = Options(known(select), known(ignore), preview, jobs)
+    options = Options(known(select), known(ignore), preview, jobs, cached=not no_cache)
     if diff:
         raise typer.Exit(show_changes(wanted, options, unsafe_fixes))
     made = repair(wanted, options, unsafe_fixes) if fix or unsafe_fixes else 0

@@ -59,6 +59,14 @@ class FileFacts:
     depends: tuple[str, ...] = ()
 
     @property
+    def outline(self) -> str:
+        """What other files may have learnt from these facts; not what stands in which line."""
+        classes = [(c.name, c.bases, c.table, c.tablename, c.fields) for c in self.classes]
+        makers = [(m.kind, m.asynchronous, m.expires) for m in self.makers]
+        rest = (self.imports, self.stars, self.names, self.schemes, self.assigned, self.depends)
+        return repr((self.path, self.error, self.matters, classes, makers, rest))
+
+    @property
     def trial(self) -> bool:
         """Whether the file is a test, an example, a script or a migration: not what serves requests."""
         return bool(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fieldstone.check import names
+from fieldstone.check.annotations import Annotations
 from fieldstone.check.calls import Calls
 from fieldstone.check.evaluation import Emit, bound_in
 from fieldstone.check.events import Loop, Returned, Written
@@ -47,11 +48,15 @@ class Flow(Calls):
 
     def __init__(self, analysis: Analysis, function: Function, emit: Emit) -> None:
         super().__init__(analysis, function, emit)
-        self.annotations = analysis.annotations(self.born)
         self.breaks: list[list[State]] = []
         self.continues: list[list[State]] = []
         self.watched: list[list[State]] = []
         self.nested: list[tuple[Function, dict[str, Value]]] = []
+
+    @property
+    def annotations(self) -> Annotations:
+        """Read annotations; not kept, since it would hold the flow that holds it."""
+        return self.analysis.annotations(self.born)
 
     def enter(self, closure: dict[str, Value] | None = None) -> dict[str, Value]:
         """Bind the parameters to what is known of them."""

@@ -148,17 +148,17 @@ def model(project: Project, address: str | None) -> Model | None:
     """Find a class of the project by its address."""
     if address is None or address not in project.classes:
         return None
-    known = project.memory.get(("model", address))
-    if known is None:
-        module = project.module_of(address)
-        node = module.class_node(address.partition(":")[2]) if module else None
-        if module is None or node is None:
-            return None
-        known = Model(address, node, module, project)
-        project.memory["model", address] = known
-    assert isinstance(known, Model)
-    project.consulted.add(known.module.facts.path)
-    return known
+    return project.remember(("model", address), lambda: read(project, address), None)
+
+
+def read(project: Project, address: str) -> Model | None:
+    """Read a class of the project; what it inherits is learnt from the files of its bases."""
+    module = project.module_of(address)
+    node = module.class_node(address.partition(":")[2]) if module else None
+    for above in project.ancestry(address)[1:]:
+        if above in project.classes:
+            project.consulted.add(project.classes[above][0].path)
+    return Model(address, node, module, project) if module and node else None
 
 
 def table(project: Project, address: str | None) -> Model | None:
@@ -169,12 +169,9 @@ def table(project: Project, address: str | None) -> Model | None:
 
 def tables(project: Project) -> list[Model]:
     """All tables of the project."""
-    known = project.memory.get("tables")
-    if known is None:
-        known = [found for address in project.classes if (found := table(project, address))]
-        project.memory["tables"] = known
-    assert isinstance(known, list)
-    return known
+    return project.remember(
+        "tables", lambda: [found for address in project.classes if (found := table(project, address))], []
+    )
 
 
 def is_declarative(project: Project, address: str) -> bool:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from fieldstone.check import names
 from fieldstone.check.facts import ClassFacts, FileFacts, SessionMaker
@@ -34,6 +35,7 @@ LIBRARIES = frozenset(sys.stdlib_module_names) | {
     "asyncpg",
 }
 DEEPEST = 12
+Known = TypeVar("Known")
 
 
 class Project:
@@ -51,7 +53,26 @@ class Project:
             self._by_end[facts.module.rpartition(".")[2]].append(facts)
         self._found: dict[tuple[str, str], FileFacts | None] = {}
         self._addresses: dict[tuple[str, str], str | None] = {}
-        self.memory: dict[object, object] = {}
+        self._memory: dict[object, object] = {}
+        self._behind: dict[object, frozenset[str]] = {}
+        self._alike: dict[frozenset[str], frozenset[str]] = {}
+
+    def remember(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> Known:
+        """Compute something once; note the files that it was learnt from each time it is asked for.
+
+        Whoever asks again while it is being computed, in a circle, gets what holds meanwhile.
+        """
+        if key not in self._memory:
+            outer, self.consulted = self.consulted, set()
+            self._memory[key] = meanwhile
+            try:
+                self._memory[key] = compute()
+                behind = frozenset(self.consulted)
+                self._behind[key] = self._alike.setdefault(behind, behind)
+            finally:
+                self.consulted |= outer
+        self.consulted |= self._behind.get(key, frozenset())
+        return self._memory[key]  # type: ignore[return-value]  # what was kept under a key is of its type
 
     # Modules
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fieldstone.check.cache import Cache
 from fieldstone.check.checking import checked
 from fieldstone.check.configuration import NO_CONFIGURATION, Configuration, matches
 from fieldstone.check.discovery import asked_for, root_of, sources
@@ -34,6 +35,7 @@ class Options:
     preview: bool = False
     jobs: int = 0
     configured: bool = True
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,14 @@ def check(paths: Iterable[Path], options: Options | None = None) -> Report:
     wanted = [path.resolve() for path in paths]
     root = root_of(wanted)
     configuration = Configuration.read(root) if options.configured else NO_CONFIGURATION
+    codes = [rule.code for rule in choose(options, configuration)]
+    cache = Cache.read(root, [*codes, repr(configuration)]) if options.cached else Cache(None)
     with without_collection():
-        facts = gathered(root, sorted(sources(root, configuration)), options.jobs)
+        facts = gathered(root, sorted(sources(root, configuration)), options.jobs, cache)
         asked = [one for one in facts if asked_for(root / one.path, wanted)]
-        found = sorted(found_in(Project(root, facts, versions_of(root)), asked, options, configuration))
+        project = Project(root, facts, versions_of(root))
+        found = sorted(found_in(project, asked, codes, configuration, options.jobs, cache))
+    cache.write()
     return Report(root, found, len(asked), sum(one.lines for one in asked))
 
 
@@ -71,9 +77,14 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def gathered(root: Path, paths: list[Path], jobs: int) -> list[FileFacts]:
-    """Gather the facts of files below a root."""
-    return list(spread(gather_below, [(root, path) for path in paths], jobs))
+def gathered(root: Path, paths: list[Path], jobs: int, cache: Cache) -> list[FileFacts]:
+    """Gather the facts of files below a root; of those that did not change, from the cache."""
+    known = {path: cache.facts(root, path) for path in paths}
+    missing = [path for path, facts in known.items() if facts is None]
+    for path, facts in zip(missing, spread(gather_below, [(root, p) for p in missing], jobs), strict=True):
+        known[path] = facts
+        cache.keep_facts(path, facts)
+    return [facts for facts in known.values() if facts]
 
 
 def gather_below(place: tuple[Path, Path]) -> FileFacts:
@@ -83,13 +94,22 @@ def gather_below(place: tuple[Path, Path]) -> FileFacts:
 
 
 def found_in(
-    project: Project, files: list[FileFacts], options: Options, configuration: Configuration
+    project: Project,
+    files: list[FileFacts],
+    codes: list[str],
+    configuration: Configuration,
+    jobs: int,
+    cache: Cache,
 ) -> Iterator[Finding]:
-    """Run the rules over files."""
-    codes = [rule.code for rule in choose(options, configuration)]
-    prepared = (project, codes, configuration)
-    for some in spread(check_one, [facts.path for facts in files], options.jobs, prepare, prepared):
-        yield from some
+    """Run the rules over files; where nothing changed that counts, the cache knows the findings."""
+    known = {facts.path: cache.findings(project, facts.path) for facts in files}
+    missing = [path for path, findings in known.items() if findings is None]
+    done = spread(check_one, missing, jobs, prepare, (project, codes, configuration))
+    for path, (findings, consulted) in zip(missing, done, strict=True):
+        known[path] = findings
+        cache.keep_findings(project, path, findings, consulted)
+    for some in known.values():
+        yield from some or ()
 
 
 @dataclass
@@ -110,10 +130,13 @@ def prepare(project: Project, codes: list[str], configuration: Configuration) ->
     WORKER.rules = [rules()[code] for code in codes]
 
 
-def check_one(path: str) -> list[Finding]:
-    """Check one file in a process that is ready."""
-    assert WORKER.project is not None
-    return list(checked(WORKER.project, WORKER.project.files[path], WORKER.rules, WORKER.configuration))
+def check_one(path: str) -> tuple[list[Finding], list[str]]:
+    """Check one file in a process that is ready; tell also which files it was judged by."""
+    project = WORKER.project
+    assert project is not None
+    project.consulted = set()
+    findings = list(checked(project, project.files[path], WORKER.rules, WORKER.configuration))
+    return findings, sorted(project.consulted)
 
 
 def choose(options: Options, configuration: Configuration) -> list[Rule]:

@@ -40,7 +40,6 @@ HARMLESS = frozenset({"staticmethod", "classmethod", "override", "final"})
 class Summary:
     """What a function surely does and gives."""
 
-    function: Function
     result: Value
     yielded: Value | None
     state: State
@@ -158,7 +157,8 @@ def summarised(analysis: Analysis, function: Function) -> Summary:
     for value in flow.yielded:
         yielded = either(yielded, value)
     state = joined([s.copy() for s in states]) or State()
-    return Summary(function, result or PLAIN, yielded, state, parameters, flow.sessions)
+    state.names.clear()  # of the function itself, which may hold whole modules
+    return Summary(result or PLAIN, yielded, state, parameters, flow.sessions)
 
 
 def paired(

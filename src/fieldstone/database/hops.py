@@ -24,6 +24,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 BEGIN = "BEGIN"
 
 STEPS = 10_000
+_AT_ONCE = 1_000
 _LONG_ONES = 1_000
 
 
@@ -164,7 +165,9 @@ def _executed(connection: sqlite3.Connection, before: Before, statement: str, pa
 
 
 def _executed_briefly(connection: sqlite3.Connection, before: Before, statement: str, parameters: Any) -> Any:
-    connection.set_progress_handler(_stop, STEPS)
+    # SQLite counts on from where the same statement stood when it ran before, so the first call says nothing
+    left = iter(range(STEPS // _AT_ONCE))
+    connection.set_progress_handler(lambda: next(left, None) is None, _AT_ONCE)
     try:
         return _executed(connection, before, statement, parameters)
     except sqlite3.OperationalError as error:
@@ -172,11 +175,7 @@ def _executed_briefly(connection: sqlite3.Connection, before: Before, statement:
             raise
         return None
     finally:
-        connection.set_progress_handler(None, STEPS)
-
-
-def _stop() -> int:
-    return 1
+        connection.set_progress_handler(None, _AT_ONCE)
 
 
 def _executed_many(connection: sqlite3.Connection, before: Before, statement: str, parameters: Any) -> Any:

@@ -12,12 +12,14 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("Migrating", module="alembic", extra="migrations") from error
 
+from fieldstone.migrations.checking import HistoryBroken, check_migrations
 from fieldstone.migrations.failures import MigrationError, MigrationFailed, MigrationRefused, Undecided
 from fieldstone.migrations.linting import Finding
 from fieldstone.migrations.project import Project
 from fieldstone.migrations.running import Ran
 from fieldstone.migrations.verbs import (
     Status,
+    adopt,
     alembic_options,
     differences,
     differences_async,
@@ -35,6 +37,7 @@ from fieldstone.migrations.verbs import (
 
 __all__ = [
     "Finding",
+    "HistoryBroken",
     "MigrationError",
     "MigrationFailed",
     "MigrationRefused",
@@ -42,7 +45,9 @@ __all__ = [
     "Ran",
     "Status",
     "Undecided",
+    "adopt",
     "alembic_options",
+    "check_migrations",
     "differences",
     "differences_async",
     "downgrade",

@@ -143,8 +143,8 @@ def constraining(
     added = isinstance(operation, ops.AddConstraintOp)
     if not online or not added or key[0] is not None:
         return [step]
-    constraint = operation.to_constraint()
-    name = canonical.constraint_name(constraint, connection) or str(operation.constraint_name)
+    constraint: Any = operation.to_constraint()
+    name = canonical.constraint_name(constraint, connection) or str(getattr(operation, "constraint_name", ""))
     if isinstance(operation, ops.CreateUniqueConstraintOp):
         columns = [column.name for column in constraint.columns]
         add = CallOp(f"steps.create_unique_constraint({name!r}, {key[1]!r}, {columns!r})")
@@ -172,7 +172,7 @@ def checking_on_one(
         if not added and not (isinstance(change, ops.DropConstraintOp) and change.constraint_type == "check"):
             left.append(change)
             continue
-        constraint = change.to_constraint()
+        constraint: Any = change.to_constraint()
         name = canonical.constraint_name(constraint, connection) or str(change.constraint_name)
         said = canonical.condition(constraint, connection)
         if name in meant or (connection.dialect.name == "sqlite" and not added and _only_length(name, said)):

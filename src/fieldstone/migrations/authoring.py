@@ -85,6 +85,23 @@ def draft(
     return Draft(tuple(s for s in steps if not s.online), tuple(s for s in steps if s.online), ())
 
 
+def rewrite(context: Any, _revision: Any, directives: Sequence[Any]) -> None:
+    """Arrange what `alembic revision --autogenerate` found: an env.py's process_revision_directives.
+
+    Its questions can only be refused; `fieldstone migrate new` takes the answers.
+    """
+    difference = directives[0].upgrade_ops
+    if context.bind is None or difference is None or difference.is_empty():
+        return
+    metadata = context.opts["target_metadata"]
+    parts = list(metadata) if isinstance(metadata, list | tuple) else [metadata]
+    if candidates := tuple(_candidates(difference, context.bind)):
+        raise ask_about(candidates)
+    steps = list(_steps(difference, parts, context.bind, Answers()))
+    directives[0].upgrade_ops.ops = arranged(steps, down=False)
+    directives[0].downgrade_ops.ops = arranged(steps, down=True)
+
+
 @contextmanager
 def comparison(
     connection: Connection, project: Project, metadata: list[MetaData], renames: Sequence[Rename] = ()
@@ -169,6 +186,7 @@ def _of_table(
     stored = altering.stored_columns(connection, key)
     lengths, found = arranging.checking_on_one(changes.ops, key, model, connection)
     online = answers.online and not changes.schema
+    altering.refuse_lost_members(found, key[1], connection, answers)
     yield from (
         arranging.indexing(each, writer, online=online) for each in found if isinstance(each, ops.DropIndexOp)
     )

@@ -7,7 +7,7 @@ elsewhere the same question is an error that says with which option to answer it
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -62,9 +62,9 @@ def new(
                     empty=empty,
                 )
             except Undecided as question:
-                if not sys.stdin.isatty():
+                if not _somebody_is_there():
                     raise
-                _answer(question, renames, fills, zones, drops)
+                _answer(question, renames, values, fills, zones, drops)
     if not files:
         out.print("The database is what the models say; there is nothing to write.")
     for file in files:
@@ -73,8 +73,17 @@ def new(
         out.print("Read it, then run: fieldstone migrate up")
 
 
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
+
+
 def _answer(
-    question: Undecided, renames: list[str], fills: dict[str, str], zones: dict[str, str], drops: list[str]
+    question: Undecided,
+    renames: list[str],
+    values: dict[str, dict[str, str]],
+    fills: dict[str, str],
+    zones: dict[str, str],
+    drops: list[str],
 ) -> None:
     if question.kind == "fill":
         fills[question.subject] = typer.prompt(f"Value of {question.subject} for the rows that are there")
@@ -83,7 +92,10 @@ def _answer(
     else:
         for choice in question.choices:
             if typer.confirm(f"Was {question.subject} renamed ({choice})?"):
-                renames.append(choice)
+                if ":" in choice:
+                    _add_value(values, choice)
+                else:
+                    renames.append(choice)
                 return
         if not typer.confirm(f"Then drop {question.subject} with all its values?"):
             raise typer.Abort
@@ -100,15 +112,28 @@ def _pairs(texts: Iterable[str], option: str) -> dict[str, str]:
     return found
 
 
-def _values(texts: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
+def _values(texts: Iterable[str]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for text in texts:
-        column, colon, pair = text.partition(":")
-        old, equals, fresh = pair.partition("=")
-        if not colon or not equals or column.count(".") != 1:
-            raise MigrationRefused(f"--rename-value {text!r} is not understood. Write table.column:old=new.")
-        found.setdefault(column, {})[old] = fresh
+        _add_value(found, text)
     return found
+
+
+def _add_value(found: dict[str, dict[str, str]], text: str) -> None:
+    column, colon, pair = text.partition(":")
+    old, equals, fresh = pair.partition("=")
+    if not colon or not equals or column.count(".") != 1:
+        raise MigrationRefused(f"--rename-value {text!r} is not understood. Write table.column:old=new.")
+    found.setdefault(column, {})[old] = fresh
+
+
+@app.command()
+def adopt(message: Annotated[str, typer.Argument(help="What it is called.")] = "What was there") -> None:
+    """Take over a database that has tables and no history."""
+    with Database() as database:
+        file = verbs.adopt(database, message)
+    out.print(f"Wrote {_beside(file)}, and recorded the database as being there.")
+    out.print("See what the models want otherwise with: fieldstone migrate check")
 
 
 @app.command()

@@ -16,6 +16,7 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import CheckConstraint, Column, Connection, Enum, Index, String, Table, UniqueConstraint, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.elements import conv
 
 from fieldstone.migrations import canonical
 
@@ -60,7 +61,8 @@ def _stored_checks(context: AutogenContext, table: str, schema: str | None) -> d
 
 
 def _as_constraint(name: str, sql: str, table: Table) -> CheckConstraint:
-    return CheckConstraint(text(sql.replace(":", r"\:")), name=name, table=table)
+    # conv: it is the whole name, to which no convention is to be applied again
+    return CheckConstraint(text(sql.replace(":", r"\:")), name=conv(name), table=table)
 
 
 def _different(
@@ -107,6 +109,34 @@ def compare_unnamed(
 
 def _adds_unique(change: Any, columns: Collection[tuple[str, ...]]) -> bool:
     return isinstance(change, ops.CreateUniqueConstraintOp) and tuple(change.columns) in columns
+
+
+def forgive_default_names(
+    context: AutogenContext,
+    changes: ops.ModifyTableOps,
+    _schema: str | None,
+    table_name: str,
+    stored: Table | None,
+    wanted: Table | None,
+) -> PriorityDispatchResult:
+    """Leave a unique constraint under the name that PostgreSQL gave it, rather than build its index anew."""
+    if stored is None or wanted is None or context.dialect.name != "postgresql":
+        return _CONTINUE
+    added = {tuple(each.columns) for each in changes.ops if isinstance(each, ops.CreateUniqueConstraintOp)}
+    same = set()
+    for change in changes.ops:
+        if isinstance(change, ops.DropConstraintOp) and change.constraint_type == "unique":
+            columns = _columns(change.to_constraint())
+            default = f"{table_name}_{'_'.join(columns)}_key"[:63]
+            if change.constraint_name == default and columns in added:
+                same |= {columns, default}
+    changes.ops = [
+        each
+        for each in changes.ops
+        if not (isinstance(each, ops.CreateUniqueConstraintOp) and tuple(each.columns) in same)
+        and not (isinstance(each, ops.DropConstraintOp) and each.constraint_name in same)
+    ]
+    return _CONTINUE
 
 
 def _columns(constraint: Any) -> tuple[str, ...]:
@@ -215,6 +245,7 @@ def register() -> None:
     plugin = Plugin(NAME)
     plugin.add_autogenerate_comparator(compare_checks, "table", "fieldstone_checks")
     plugin.add_autogenerate_comparator(compare_unnamed, "table", "fieldstone_unnamed")
+    plugin.add_autogenerate_comparator(forgive_default_names, "table", "fieldstone_names")
     # After Alembic's own, to see what it has found.
     last = DispatchPriority.LAST
     plugin.add_autogenerate_comparator(compare_indexes, "table", "fieldstone_indexes", priority=last)

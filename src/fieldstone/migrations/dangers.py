@@ -223,7 +223,7 @@ def _widens(old: Any, new: Any) -> bool:
     """Say whether PostgreSQL changes the type without touching a row, as for longer text."""
     if isinstance(old, types.String) and isinstance(new, types.String):
         return new.length is None or (old.length is not None and new.length >= old.length)
-    if type(old) is type(new) is types.Numeric:
+    if isinstance(old, types.Numeric) and isinstance(new, types.Numeric):
         return old.scale == new.scale and (new.precision or 0) >= (old.precision or 0)
     return False
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
 from fieldstone.migrations.failures import MigrationRefused
@@ -37,7 +38,7 @@ def understood(project: Project) -> Iterator[None]:
     """Turn what Alembic says about revisions into what is wrong and what to do."""
     try:
         yield
-    except CommandError as error:
+    except (CommandError, RevisionError) as error:
         raise MigrationRefused(_in_our_words(str(error), project)) from error
     except (SyntaxError, ImportError) as error:
         if not str(getattr(error, "filename", None) or "").startswith(str(project.versions)):

@@ -26,8 +26,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, event, text
 
+from fieldstone.errors import FieldstoneError
 from fieldstone.migrations import waiting
-from fieldstone.migrations.failures import MigrationError, MigrationFailed, MigrationRefused, shown
+from fieldstone.migrations.failures import MigrationFailed, MigrationRefused, shown
 from fieldstone.migrations.project import Project
 from fieldstone.migrations.rebuilding import RebuildingImpl
 from fieldstone.migrations.revisions import directory, file_of, title, understood
@@ -113,8 +114,6 @@ def _one_step(
         attempt = _Attempt(connection, project, scripts, course)
         try:
             script = attempt.run()
-        except MigrationError:
-            raise
         except Exception as error:
             if attempt.commits or not waiting.should_wait(error) or time.monotonic() > deadline:
                 raise attempt.explained(error) from error
@@ -177,7 +176,10 @@ class _Attempt:
         if self.script is None:
             return error
         failure = failure_of(error)
-        reason = (failure.message or failure.reason) if failure else f"{type(error).__name__}: {error}"
+        if isinstance(error, FieldstoneError):
+            reason = str(error)
+        else:
+            reason = (failure.message or failure.reason) if failure else f"{type(error).__name__}: {error}"
         heads: tuple[str, ...] | None = None
         try:
             with self.connection.begin():

@@ -16,7 +16,7 @@ from alembic.util import rev_id
 from sqlalchemy import Connection
 
 from fieldstone.database import Database
-from fieldstone.migrations import authoring, comparing, describing, linting, rendering
+from fieldstone.migrations import adopting, authoring, comparing, describing, linting, rendering
 from fieldstone.migrations.arranging import Answers
 from fieldstone.migrations.linting import Finding
 from fieldstone.migrations.project import Project, read
@@ -150,6 +150,14 @@ def _new(
         return authoring.write(connection, project, message, plan)
 
 
+def adopt(database: Database, message: str = "What was there", *, project: Project | None = None) -> Path:
+    """Write what a database without a history has as its first revision, and record it as being there."""
+    where = project or read()
+    file = on(database, lambda connection: adopting.adopt(connection, where, message))
+    stamp(database, project=where)
+    return file
+
+
 def lint(
     *, since: str | None = None, dialect: str = "postgresql", project: Project | None = None
 ) -> list[Finding]:
@@ -196,6 +204,7 @@ def alembic_options(connection: Connection | None = None) -> dict[str, Any]:
     return {
         **comparing.options(lambda: connection),
         "render_item": rendering.render_item,
+        "process_revision_directives": authoring.rewrite,
         "render_as_batch": True,
         "transaction_per_migration": True,
     }
@@ -206,29 +215,31 @@ def alembic_options(connection: Connection | None = None) -> dict[str, Any]:
 
 def on(database: Database, work: Callable[[Connection], R]) -> R:
     """Do work on a connection to the direct host."""
-    with _direct(database) as direct, direct.engine.connect() as connection:
+    with direct(database) as host, host.engine.connect() as connection:
         return work(connection)
 
 
 async def on_async(database: Database, work: Callable[[Connection], R]) -> R:
     """Do work on an asynchronous connection to the direct host."""
-    async with _direct_async(database) as direct, direct.async_engine.connect() as connection:
+    async with direct_async(database) as host, host.async_engine.connect() as connection:
         return await connection.run_sync(work)
 
 
 @contextmanager
-def _direct(database: Database) -> Iterator[Database]:
+def direct(database: Database) -> Iterator[Database]:
+    """Give the database itself, or the same one past its pooler."""
     if not database.url.pooled:
         yield database
         return
-    with Database(database.url.direct()) as direct:
-        yield direct
+    with Database(database.url.direct()) as host:
+        yield host
 
 
 @asynccontextmanager
-async def _direct_async(database: Database) -> AsyncIterator[Database]:
+async def direct_async(database: Database) -> AsyncIterator[Database]:
+    """Give the database itself, or the same one past its pooler, asynchronously."""
     if not database.url.pooled:
         yield database
         return
-    async with Database(database.url.direct()) as direct:
-        yield direct
+    async with Database(database.url.direct()) as host:
+        yield host

@@ -88,7 +88,7 @@ _FUNCTIONS = (clean_text, in_utc, as_if_utc)
 
 def anatomy(schema: type[BaseModel]) -> Anatomy:
     """Take a schema apart. Raises Inexact where it has rules or ways of writing beyond its fields."""
-    node: Node = core_schema_of(schema)
+    node: Any = core_schema_of(schema)
     definitions: dict[str, Any] = {}
     while node["type"] == "definitions":
         definitions |= {one["ref"]: one for one in node["definitions"]}

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
 from pydantic_core import SchemaSerializer, SchemaValidator, core_schema
@@ -169,7 +169,7 @@ def _form(within: Anatomy, name: str, column_type: Any) -> Form:
 
 
 def _through(within: Anatomy, member: Member) -> Form:
-    whole: Any = core_schema.list_schema(member.whole)
+    whole: Any = core_schema.list_schema(cast(Any, member.whole))
     if within.definitions:
         whole = core_schema.definitions_schema(whole, list(within.definitions.values()))
     twins = SchemaValidator(whole, within.config), SchemaSerializer(whole, within.config)

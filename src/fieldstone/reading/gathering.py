@@ -144,7 +144,7 @@ def _run(
     sql, arguments = found.call(values, named)
     carried = found.compiled, partial(found.parameters, values, named)
     try:
-        result = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
+        result: Any = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
         description = result.cursor.description  # gone with the cursor, which closes at the last row
         # As the result reads its own rows, errors of the driver included, without making a Row of each.
         rows = result.cursor_strategy.fetchall(result, result.cursor)

@@ -60,15 +60,18 @@ class Found(Protocol):
     @property
     def count(self) -> int:
         """Count the rows."""
+        ...
 
     def ends(self) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
         """Give what stands beside the plan's columns in the first and in the last row."""
+        ...
 
     def keep(self, rows: slice) -> None:
         """Keep some rows, before anything but their number is asked for."""
 
     def objects(self) -> list[Any]:
         """Read the collections and make the objects of the schema."""
+        ...
 
     def written(self) -> list[Any] | None:
         """Read the collections and give what JSON shows, or None where objects must say that."""

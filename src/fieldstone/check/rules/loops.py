@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from fieldstone.check import names
+from fieldstone.check.annotations import SESSION_NAMES
 from fieldstone.check.events import Called, Loop, Place, Read
 from fieldstone.check.findings import Problem
 from fieldstone.check.flow import mentions
@@ -15,7 +16,7 @@ from fieldstone.check.modules import Module, blocks
 from fieldstone.check.registry import File, Tier, rule
 from fieldstone.check.sessioncalls import STATEMENTS
 from fieldstone.check.statements import QUERY_ENDS
-from fieldstone.check.values import Select, Session, Status
+from fieldstone.check.values import Many, Select, Session, Status
 
 # Names that say that a loop is over few things of many rows each, or over tries.
 FEW = re.compile(
@@ -68,11 +69,20 @@ def sends(call: Called) -> bool:
 def repeated(place: Place, node: ast.Call, module: Module) -> Loop | None:
     """The innermost loop over rows on whose variable a call depends; None for other loops."""
     for loop in reversed(place.loops):
-        if isinstance(loop.node, ast.While):
+        if isinstance(loop.node, ast.While) or gives_session(loop):
             continue
         if mentions(node, loop.names):
             return loop if over_rows(loop, module) and not ends_after(node, loop, module) else None
     return None
+
+
+def gives_session(loop: Loop) -> bool:
+    """Whether a loop only opens a session: `async for session in get_session()`."""
+    if isinstance(loop.node, ast.While):
+        return False
+    element = loop.iterated.element if isinstance(loop.iterated, Many) else loop.iterated
+    named = isinstance(loop.node.target, ast.Name) and loop.node.target.id in SESSION_NAMES
+    return isinstance(element, Session) or named
 
 
 def over_rows(loop: Loop, module: Module) -> bool:

@@ -1,0 +1,128 @@
+"""A second run gives what a fresh one would, whatever changed in between."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from fieldstone.check import running
+from fieldstone.check.running import Options, check
+from tests.check.cases import Case, cases
+
+SPEAKING = [case for case in cases() if case.expected][::4]
+
+
+def checked(root: Path, cached: bool = True) -> list[str]:
+    found = check([root], Options(select=frozenset({"ALL"}), preview=True, cached=cached, jobs=1)).findings
+    return [f"{one.path}:{one.span} {one.code} {one.message} {one.remedy} {one.fix}" for one in found]
+
+
+@pytest.mark.parametrize("case", SPEAKING, ids=[f"{case.code}: {case.name}" for case in SPEAKING])
+def test_the_second_run_finds_the_same(case: Case, tmp_path: Path) -> None:
+    case.write(tmp_path)
+    first = checked(tmp_path)
+    assert checked(tmp_path) == first == checked(tmp_path, cached=False)
+
+
+DB = """\
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+
+maker = async_sessionmaker(create_async_engine("sqlite+aiosqlite://"), expire_on_commit=False)
+"""
+HELPER = """\
+from db import maker
+from models import Task
+
+
+async def find(session, key):
+    return await session.get(Task, key)
+"""
+MODELS = """\
+from sqlmodel import Field, SQLModel
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str = ""
+"""
+WORK = """\
+from db import maker
+from helper import find
+
+
+async def work():
+    async with maker() as session:
+        task = await find(session, 1)
+        await session.commit()
+        return task.title
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name, text in {"db": DB, "helper": HELPER, "models": MODELS, "work": WORK}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "pyproject.toml").write_text("")
+    return tmp_path
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    paths: list[str] = []
+    original = running.check_one
+
+    def remembered(path: str) -> object:
+        paths.append(path)
+        return original(path)
+
+    monkeypatch.setattr(running, "check_one", remembered)
+    return paths
+
+
+def test_only_what_follows_from_a_change_is_looked_at_again(project: Path, looked_at: list[str]) -> None:
+    assert checked(project) == []
+    looked_at.clear()
+    assert checked(project) == []
+    assert looked_at == []
+    (project / "work.py").write_text(WORK + "\n# a comment\n")
+    checked(project)
+    assert looked_at == ["work.py"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "spoken"),
+    [
+        ("db", DB.replace(", expire_on_commit=False", ""), {"FS101", "FS204"}),
+        (
+            "helper",
+            HELPER.replace("return await", "found = await").rstrip() + "\n    return found.id\n",
+            set(),
+        ),
+    ],
+)
+def test_a_change_elsewhere_is_noticed(project: Path, name: str, text: str, spoken: set[str]) -> None:
+    checked(project)
+    (project / f"{name}.py").write_text(text)
+    found = checked(project)
+    assert found == checked(project, cached=False)
+    assert set(re.findall(r" (FS\d+) ", "\n".join(found))) == spoken
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"key": 1}', '{"key": "x", "files": []}'])
+def test_a_broken_cache_counts_as_none(project: Path, text: str) -> None:
+    first = checked(project)
+    (project / ".fieldstone_cache" / "check.json").write_text(text)
+    assert checked(project) == first
+
+
+def test_broken_entries_count_as_none(project: Path) -> None:
+    first = checked(project)
+    file = project / ".fieldstone_cache" / "check.json"
+    kept = json.loads(file.read_text())
+    for number, entry in enumerate(kept["files"].values()):
+        entry.pop(["facts", "findings", "judged_by", "stamp"][number % 4])
+    file.write_text(json.dumps(kept))
+    assert checked(project) == first
