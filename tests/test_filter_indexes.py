@@ -93,8 +93,9 @@ def explained(database: Database, statement: Any) -> str:
 @pytest.mark.parametrize(
     ("query", "index"),
     [
-        ("title=Title 77", "by_title"),
-        ("title__in=Title 77&title__in=Title 78", "by_title"),
+        # An index for patterns answers equality as cheaply, so the planner may take either.
+        ("title=Title 77", "by_title(_pattern)?"),
+        ("title__in=Title 77&title__in=Title 78", "by_title(_pattern)?"),
         ("sender=@7", "by_sender_sent"),
         ("sender=@7&sent_at__ge=2026-01-05T00:00:00Z&sent_at__lt=2026-01-06T00:00:00Z", "by_sender_sent"),
         ("answered_at__ge=2026-01-05T00:00:00Z&answered_at__lt=2026-01-05T01:00:00Z", "by_answered"),
