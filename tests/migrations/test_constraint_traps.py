@@ -512,6 +512,40 @@ def test_tables_of_extensions_are_left_alone(bench: Bench, plain: Plain) -> None
             one.execute("ALTER EXTENSION plpgsql DROP TABLE spatial")
 
 
+def commented(table: str | None, column: str | None) -> Any:
+    class Base(Model, registry=models()):
+        pass
+
+    class Task(Base, table=True):
+        __table_args__ = {"comment": table}
+        id: int | None = Field(default=None, primary_key=True)
+        title: str | None = Field(default=None, sa_column_kwargs={"comment": column})
+
+    return Base
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_comments_come_change_and_go(bench: Bench) -> None:
+    bench.start(commented(None, None))
+    for version in (("All of them", "In a few words"), ("Each", "In few words"), (None, None)):
+        bench.change(commented(*version))
+
+
+def test_another_schema_is_refused_rather_than_mistaken(bench: Bench) -> None:
+    class Base(Model, registry=models()):
+        pass
+
+    class Task(Base, table=True):
+        __table_args__ = {"schema": "archive"}
+        id: int | None = Field(default=None, primary_key=True)
+
+    bench.models_are(Base)
+    with pytest.raises(
+        MigrationRefused, match="'task' stands in the schema 'archive', and only the default one"
+    ):
+        bench.new()
+
+
 # Failing half-way
 
 

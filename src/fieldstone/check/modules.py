@@ -131,7 +131,14 @@ class Module:
 
     def text(self, node: ast.AST) -> str:
         """The source of a node, as it is written."""
-        return ast.get_source_segment(self.source, node) or ""
+        first, last = getattr(node, "lineno", None), getattr(node, "end_lineno", None)
+        if first is None or last is None or last > len(self.encoded):
+            return ""
+        lines = self.encoded[first - 1 : last]
+        start, end = getattr(node, "col_offset", 0), getattr(node, "end_col_offset", 0)
+        lines[-1] = lines[-1][:end]
+        lines[0] = lines[0][start:]
+        return b"\n".join(lines).decode("utf-8", "replace")
 
     def replace(self, node: ast.AST, text: str) -> Edit:
         """Put text in the place of a node."""

@@ -54,7 +54,9 @@ def adding(operation: ops.AddColumnOp, key: Key, answers: Answers) -> Iterator[S
     value = value_of(column, f"{key[1]}.{column.name}", answers)
     if value is None:
         raise _no_value(f"{key[1]}.{column.name}", column)
-    filled = Column(column.name, frozen(column.type), server_default=text(value), nullable=False)
+    filled = Column(
+        column.name, frozen(column.type), server_default=text(value), nullable=False, comment=column.comment
+    )
     yield Step(ops.AddColumnOp(key[1], filled, schema=key[0]), drop, key)
     without = ops.AlterColumnOp(
         key[1], column.name, schema=key[0], existing_type=column.type, modify_server_default=None
@@ -77,7 +79,11 @@ def dropping(operation: ops.DropColumnOp, key: Key, stored: Table, answers: Answ
         else column.server_default
     )
     again = Column(
-        column.name, frozen(column.type), nullable=column.nullable, server_default=_default(default)
+        column.name,
+        frozen(column.type),
+        nullable=column.nullable,
+        server_default=_default(default),
+        comment=column.comment,
     )
     if required:
         without = ops.AlterColumnOp(

@@ -108,6 +108,7 @@ def comparison(
 ) -> Iterator[ops.UpgradeOps]:
     """Yield what Alembic finds different, with the renames done; they are undone when the block ends."""
     scripts = directory(project)
+    _refuse_schemas(metadata)
     options: dict[str, Any] = {"target_metadata": metadata, **comparing.options(lambda: connection)}
     with foreign_keys_off(connection), connection.begin() as transaction:
         try:
@@ -119,6 +120,16 @@ def comparison(
                 yield difference
         finally:
             transaction.rollback()
+
+
+def _refuse_schemas(metadata: Sequence[MetaData]) -> None:
+    for schema, name in arranging.model_tables(metadata):
+        if schema is not None:
+            raise MigrationRefused(
+                f"The table {name!r} stands in the schema {schema!r}, and only the default one is compared. "
+                "Leave the schema out of the model and set it for the role that connects: ALTER ROLE ... SET "
+                "search_path = ..., or write its revisions by hand with --empty."
+            )
 
 
 def _carry_out(renames: Sequence[Rename], operations: Operations, connection: Connection) -> None:
@@ -206,6 +217,9 @@ def _of_table(
         if isinstance(each, ops.AddConstraintOp):
             yield from arranging.constraining(each, key, connection, online=online)
     yield from lengths
+    for each in found:
+        if isinstance(each, ops.CreateTableCommentOp | ops.DropTableCommentOp):
+            yield Step(each, each.reverse(), key)
     for each in found:
         if isinstance(each, ops.DropColumnOp):
             yield from altering.dropping(each, key, stored, answers)

@@ -47,10 +47,15 @@ def bound_in(other: Model, name: str) -> bool:
     return any(name in {getattr(s, "name", None), *bound(s)} for s in bodies)
 
 
-def bound(statement: object) -> set[str]:
+def bound(statement: ast.stmt) -> set[str]:
     """The names that a statement of a class body assigns."""
-    targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
-    return {target.id for target in targets if hasattr(target, "id")}
+    match statement:
+        case ast.Assign(targets=targets):
+            return {target.id for target in targets if isinstance(target, ast.Name)}
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return {name}
+        case _:
+            return set()
 
 
 @rule("FS003", "unlinked-relationship-pair", Model)
