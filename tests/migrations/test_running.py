@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.engine import make_url
 
 from fieldstone import Database
+from fieldstone.errors import Unavailable
 from fieldstone.migrations import (
     MigrationFailed,
     MigrationRefused,
@@ -265,6 +268,23 @@ def test_the_locks_and_settings_of_a_run_end_with_it(fresh_url: FreshUrl, story:
             )
             assert held.scalar() == 0
             assert session.connection().execute(text("SHOW lock_timeout")).scalar() == "0"
+
+
+def test_a_long_writer_of_sqlite_is_waited_for(fresh_url: FreshUrl, story: Project) -> None:
+    url = fresh_url("sqlite")
+    file = url.removeprefix("sqlite:///")
+    holder = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    holder.execute("PRAGMA journal_mode = WAL")
+    holder.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.6, holder.rollback)
+    with Database(url, lock_timeout=0.1) as database:
+        with pytest.raises(Unavailable, match=r"stayed locked for 0\.1 s"):
+            upgrade(database, project=story, patience=0.01)
+        release.start()
+        upgrade(database, project=story)
+    release.join()
+    holder.close()
+    assert is_told(url)
 
 
 def test_migrations_go_past_a_pooler() -> None:

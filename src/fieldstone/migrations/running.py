@@ -71,9 +71,13 @@ def remaining(
     connection: Connection, project: Project, scripts: ScriptDirectory, course: Course
 ) -> list[Script]:
     """List the revisions that a course would run, in order."""
-    with understood(project), connection.begin():
-        heads = current(connection, project)
-        return [scripts.get_revision(step.revision.revision) for step in _steps(scripts, heads, course)]
+    waiting.begin(connection, patience=course.patience)
+    try:
+        with understood(project):
+            heads = current(connection, project)
+            return [scripts.get_revision(step.revision.revision) for step in _steps(scripts, heads, course)]
+    finally:
+        connection.rollback()
 
 
 def current(connection: Connection, project: Project) -> tuple[str, ...]:

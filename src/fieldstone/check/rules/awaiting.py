@@ -101,7 +101,7 @@ def blocking_session_in_async(call: Called, file: File) -> Iterator[Problem]:
     if session is None or session.asynchronous is not False or call.awaited or call.method not in BLOCKING:
         return
     function = call.place.function
-    if not function.asynchronous or explained(function) or blocked_before(call):
+    if not function.asynchronous or file.module.facts.trial or explained(function) or blocked_before(call):
         return
     route = "endpoint" if route_of(function) else "function"
     yield Problem(

@@ -130,19 +130,25 @@ def ambiguous_foreign_keys(found: Model, file: File) -> Iterator[Problem]:
         said = any(relation.option(name) is not None for name in (*SAYING[4:], "link_model"))
         if other is None or other.open or said or relation.doubtful:
             continue
-        holder, target = (other, found) if relation.many else (found, other)
-        keys = [
-            c.name
-            for c in holder.columns.values()
-            if (c.foreign_key or "").startswith(f"{target.tablename}.")
-        ]
-        if len(keys) > 1:
-            listed = " and ".join(f"`{holder.name}.{name}`" for name in keys)
+        keys = keys_between(found, other)
+        if len(keys) > 1 and not any(above.table for one in (found, other) for above in one.above[1:]):
+            listed = " and ".join(f"`{key}`" for key in keys)
             yield Problem(
                 relation.node,
-                f"{listed} lead to the same table: mapping fails with AmbiguousForeignKeysError.",
-                f'Say which: `sa_relationship_kwargs={{"foreign_keys": "{holder.name}.{keys[0]}"}}`.',
+                f"{listed} join the two tables: mapping fails with AmbiguousForeignKeysError.",
+                f'Say which: `sa_relationship_kwargs={{"foreign_keys": "{keys[0]}"}}`.',
             )
+
+
+def keys_between(found: Model, other: Model) -> list[str]:
+    """The foreign keys that join two tables, whichever of them holds them."""
+    ways = [(found, other)] if found.address == other.address else [(found, other), (other, found)]
+    return [
+        f"{holder.name}.{column.name}"
+        for holder, target in ways
+        for column in holder.columns.values()
+        if (column.foreign_key or "").startswith(f"{target.tablename}.")
+    ]
 
 
 @rule("FS007", "self-reference-without-remote-side", Model, severity=Severity.ERROR)
@@ -195,8 +201,8 @@ def self_reference_without_remote_side(found: Model, file: File) -> Iterator[Pro
 def stringified_relationship(found: Model, file: File) -> Iterator[Problem]:
     """A relationship's annotation is a text from which SQLModel cannot read the class.
 
-    `"Team | None"` in one text, and `list["Hero"]` under `from __future__ import annotations`, are taken
-    for the name of a class: InvalidRequestError when the first query is made.
+    `"Team | None"` in one text, and under `from __future__ import annotations` everything but the bare
+    name of a class, are taken for the name of a class: InvalidRequestError when the first query is made.
 
     Bad:
         class Hero(SQLModel, table=True):
@@ -213,7 +219,8 @@ def stringified_relationship(found: Model, file: File) -> Iterator[Problem]:
         return
     for relation in found.own_relations.values():
         annotation = relation.node.annotation if isinstance(relation.node, ast.AnnAssign) else None
-        if annotation is not None and unreadable(annotation, file):
+        whole = names.keyword(relation.call, "sa_relationship") is not None
+        if annotation is not None and not whole and unreadable(annotation, file):
             yield Problem(
                 annotation,
                 f"`{file.module.text(annotation)}` is taken for the name of a class: InvalidRequestError.",
@@ -223,13 +230,9 @@ def stringified_relationship(found: Model, file: File) -> Iterator[Problem]:
 
 def unreadable(annotation: ast.expr, file: File) -> bool:
     """Whether an annotation reaches SQLModel as a text that is more than a name."""
+    future = file.module.facts.imports.get("annotations") == "__future__.annotations"
+    if future:
+        return names.dotted(annotation) is None
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
         return not annotation.value.replace(".", "").replace("_", "").isalnum()
-    future = file.module.facts.imports.get("annotations") == "__future__.annotations"
-    collection = isinstance(annotation, ast.Subscript) and names.dotted(annotation.value) in {
-        "list",
-        "List",
-        "set",
-    }
-    quoted = any(isinstance(n, ast.Constant) and isinstance(n.value, str) for n in ast.walk(annotation))
-    return future and collection and quoted
+    return False

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Iterator
 
 from fieldstone.check import names
+from fieldstone.check.facts import FileFacts
 from fieldstone.check.fields import Column
 from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
 from fieldstone.check.models import Model, tables
@@ -14,7 +16,7 @@ from fieldstone.check.modules import Module, heading
 from fieldstone.check.registry import File, Tier, rule
 
 BASES = re.compile(
-    r"(?:Base|Mixin|Abstract|Model|Schema|Create|Update|Read|Public|Response|Request|In|Out|DTO)\w*$"
+    r"(?:Base|Mixin|Abstract|Model|Schema|Create|Update|Read|Public|Response|Request|In|Out|DTO)(?![a-z])"
 )
 UNMAPPABLE = frozenset(
     {"Literal", "list", "List", "dict", "Dict", "set", "Set", "tuple", "Tuple", "Any", "frozenset"}
@@ -53,7 +55,7 @@ def forgotten_table_true(found: Model, file: File) -> Iterator[Problem]:
     """
     if not found.sqlmodel or found.table or found.open or found.tables_below or BASES.search(found.name):
         return
-    if any(keyword.arg in {"table", None} for keyword in found.node.keywords):
+    if any(keyword.arg in {"table", None} for keyword in found.node.keywords) or about_a_table(found):
         return
     keys = any(column.primary_key for column in found.own_columns.values())
     if keys or found.own_relations or file.project.classes[found.address][1].tablename:
@@ -63,6 +65,13 @@ def forgotten_table_true(found: Model, file: File) -> Iterator[Problem]:
             f"Write `class {found.name}(..., table=True)`.",
             Fix((made_table(found, file.module),)),
         )
+
+
+def about_a_table(found: Model) -> bool:
+    """Whether a class is, by its name, a view of a table: `HeroItem` beside `Hero`."""
+    return any(
+        found.name.startswith(one.name) or found.name.endswith(one.name) for one in tables(found.project)
+    )
 
 
 def made_table(found: Model, module: Module) -> Edit:
@@ -113,9 +122,25 @@ def table_names(file: File) -> set[str] | None:
     found = tables(file.project)
     if any(one.open or one.tablename == "?" for one in found):
         return None
-    if any("sqlalchemy.Table" in f.imports.values() for f in file.project.files.values()):
+    if any(made_by_hand(facts, file) for facts in file.project.files.values()):
         return None
     return {one.tablename for one in found}
+
+
+def made_by_hand(facts: FileFacts, file: File) -> bool:
+    """Whether a file makes tables of SQLAlchemy that are no classes."""
+    if "sqlalchemy.Table" in facts.imports.values():
+        return True
+    if not {"sqlalchemy", "sqlalchemy.schema"} & set(facts.imports.values()):
+        return False
+    module = file.project.module(facts)
+    calls = module.nodes.get(ast.Call, ()) if module else ()
+    return any(
+        module and isinstance(call, ast.Call) and module.address(call.func) in TABLES for call in calls
+    )
+
+
+TABLES = frozenset({"sqlalchemy.Table", "sqlalchemy.schema.Table"})
 
 
 @rule("FS008", "unmappable-column-type", Model, severity=Severity.ERROR)
@@ -138,10 +163,12 @@ def unmappable_column_type(found: Model, file: File) -> Iterator[Problem]:
     Fine:
     Models of Fieldstone, which store these types.
     """
-    if not found.sqlmodel or found.fieldstone or not found.table:
+    if not found.sqlmodel or found.fieldstone:
         return
-    for column in found.columns.values():
-        mine = column.owner == found.address
+    for column in found.own_columns.values():
+        mine = any(one.columns[column.name].owner == found.address for one in found.tables_below)
+        if isinstance(column.value, ast.Call) and column.maker is None:
+            continue
         if column.name.startswith("_") or any(
             column.keyword(name) is not None for name in ("sa_type", "sa_column")
         ):
@@ -160,12 +187,11 @@ def unmappable(annotation: ast.expr | None, module: Module) -> str | None:
     match annotation:
         case ast.Subscript(value=outer, slice=inner):
             last = (names.dotted(outer) or "").rpartition(".")[2]
+            if last == "Union" and isinstance(inner, ast.Tuple):
+                return of_union(inner.elts, module)
             return unmappable(inner, module) if last == "Optional" else last if last in UNMAPPABLE else None
-        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
-            parts = [
-                part for part in (left, right) if not (isinstance(part, ast.Constant) and part.value is None)
-            ]
-            return unmappable(parts[0], module) if len(parts) == 1 else None
+        case ast.BinOp(op=ast.BitOr()):
+            return of_union(list(united(annotation)), module)
         case ast.Name(id=name):
             if name in UNMAPPABLE:
                 return name
@@ -173,6 +199,21 @@ def unmappable(annotation: ast.expr | None, module: Module) -> str | None:
             return unmappable(value, module) if isinstance(value, ast.Subscript) else None
         case _:
             return None
+
+
+def united(annotation: ast.expr) -> Iterator[ast.expr]:
+    """The types that `|` unites."""
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+        yield from united(annotation.left)
+        yield from united(annotation.right)
+    else:
+        yield annotation
+
+
+def of_union(types: list[ast.expr], module: Module) -> str | None:
+    """The type among several that has no column; several beside None have none at all."""
+    given = [one for one in types if not (isinstance(one, ast.Constant) and one.value is None)]
+    return unmappable(given[0], module) if len(given) == 1 else "Union"
 
 
 @rule("FS010", "shared-sa-column", Model, severity=Severity.ERROR)
@@ -272,9 +313,27 @@ def hidden(column: Column) -> bool:
         isinstance(a, ast.Starred) for a in column.sa_column.args
     )
     called = isinstance(column.value, ast.Call) and column.maker is None
-    return (
-        unseen or computed or positional or called or (column.call is not None and names.spread(column.call))
+    passed = column.keyword("sa_column_kwargs")
+    kept = passed is None or (
+        isinstance(passed, ast.Dict) and "primary_key" not in map(names.literal, passed.keys)
     )
+    spread = column.call is not None and names.spread(column.call)
+    return any((unseen, computed, positional, called, spread, not kept, described_elsewhere(column)))
+
+
+def described_elsewhere(column: Column) -> bool:
+    """Whether an annotation says more than a type, or is a name that may."""
+    for node in ast.walk(column.annotation) if column.annotation else ():
+        if isinstance(node, ast.Call):
+            return True
+        if isinstance(node, ast.Name):
+            address = column.module.address(node)
+            if address is None and not hasattr(builtins, node.id):
+                return True
+            own = address is not None and ":" in address
+            if own and address not in column.module.project.classes:
+                return True
+    return False
 
 
 @rule("FS018", "foreign-key-without-index", Model, tier=Tier.OPT_IN)
@@ -300,7 +359,7 @@ def foreign_key_without_index(found: Model, file: File) -> Iterator[Problem]:
     if not found.table or "Index(" in file.module.text(found.node):
         return
     for column in found.own_columns.values():
-        if column.foreign_key is None or hidden(column) or column.primary_key:
+        if column.foreign_key is None or hidden(column) or column.primary_key or begins(found, column.name):
             continue
         calls = [call for call in (column.call, column.sa_column) if call is not None]
         if not any(names.keyword(call, word) is not None for call in calls for word in ("index", "unique")):
@@ -309,3 +368,14 @@ def foreign_key_without_index(found: Model, file: File) -> Iterator[Problem]:
                 f"`{column.name}` has no index: joins and deletions read the whole table.",
                 "Add `index=True`.",
             )
+
+
+def begins(found: Model, name: str) -> bool:
+    """Whether a column is the first of a constraint of its table, which then has an index."""
+    for node in ast.walk(found.node):
+        if isinstance(node, ast.Call) and node.args:
+            last = (names.dotted(node.func) or "").rpartition(".")[2]
+            first = names.literal(node.args[0])
+            if last in {"UniqueConstraint", "PrimaryKeyConstraint"} and first in {name, None}:
+                return True
+    return False
