@@ -273,8 +273,10 @@ def _refuse_unseen(session: Session, target: Target, rows: list[Row]) -> None:
     attributes = [getattr(target.model, name) for name in target.key.fields]
     step = PARAMETERS // len(attributes)
     keys = [target.values(row) for row in rows]
-    parts = [keys[start : start + step] for start in range(0, len(keys), step)]
-    seen = sum(session.scalar(select(func.count()).where(among(attributes, part))) or 0 for part in parts)
+    seen = 0
+    for start in range(0, len(keys), step):
+        part = among(attributes, keys[start : start + step])
+        seen += session.scalar(select(func.count()).where(part)) or 0
     if seen < len(keys):
         raise target.taken()
 
