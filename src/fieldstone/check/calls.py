@@ -29,6 +29,7 @@ from fieldstone.check.values import (
 )
 
 PASSING = frozenset({"list", "sorted", "set", "tuple", "reversed", "iter", "frozenset"})
+MAKING = frozenset({"model_validate", "model_construct", "model_validate_json", "from_orm", "parse_obj"})
 DATA_CALLS = frozenset(
     {
         "len",
@@ -129,6 +130,8 @@ class Calls(Evaluation):
                 pass
         if function is not None:
             return self.analysis.apply(self, node, function, callee, arguments, keywords)
+        if isinstance(receiver, Named) and receiver.address in self.project.classes and method in MAKING:
+            return self.construct(node, receiver, arguments, keywords)
         return self.construct(node, callee, arguments, keywords)
 
     def session_call(

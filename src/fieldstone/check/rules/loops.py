@@ -96,7 +96,27 @@ def over_rows(loop: Loop, module: Module) -> bool:
     if last in COUNTING or FEW.search(last) or FEW.search(target):
         return False
     literal = isinstance(iterated, ast.Tuple | ast.List | ast.Set | ast.Dict)
+    if isinstance(iterated, ast.Name) and is_cut(iterated, module):
+        return False
     return not literal and not FEW.search(names.dotted(iterated) or "")
+
+
+def is_cut(name: ast.Name, module: Module) -> bool:
+    """Whether a name is given a list of slices: `[rows[i : i + 100] for i in range(0, len(rows), 100)]`."""
+    around = next(
+        (a for a in module.above(name) if isinstance(a, ast.FunctionDef | ast.AsyncFunctionDef)), None
+    )
+    given = [
+        node.value
+        for node in (ast.walk(around) if around else ())
+        if isinstance(node, ast.Assign) and any(names.dotted(target) == name.id for target in node.targets)
+    ]
+    return len(given) == 1 and all(
+        isinstance(value, ast.ListComp)
+        and isinstance(value.elt, ast.Subscript)
+        and isinstance(value.elt.slice, ast.Slice)
+        for value in given
+    )
 
 
 def ends_after(node: ast.AST, loop: Loop, module: Module) -> bool:

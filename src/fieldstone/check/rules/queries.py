@@ -274,3 +274,71 @@ def skipping(call: Called, module: Module) -> ast.AST:
         and node.lineno <= (call.node.end_lineno or call.node.lineno)
     ]
     return max(found, key=lambda node: node.lineno, default=call.node)
+
+
+# What keeps the number of rows small, or may.
+BOUNDING = frozenset(
+    {"limit", "fetch", "slice", "where", "filter", "filter_by", "having", "offset", "params"}
+)
+
+
+@rule("FS310", "unbounded-list", Called, tier=Tier.OPT_IN)
+def unbounded_list(call: Called, file: File) -> Iterator[Problem]:
+    """A whole table is read and handed on.
+
+    The answer, its time and its memory grow with every row that is added; at some size the process is
+    killed.
+
+    Bad:
+        return session.exec(select(Task)).all()
+
+    Good:
+        return session.exec(select(Task).order_by(Task.id).limit(100)).all()
+
+    Fine:
+    Tables that stay small, and queries with a condition.
+    """
+    result = call.receiver
+    if call.method not in {"all", "fetchall"} or file.module.facts.trial:
+        return
+    select = result.select if isinstance(result, Result) else result
+    if not isinstance(select, Select) or select.kind not in {"select", "query"}:
+        return
+    entity = select.entities[0] if len(select.entities) == 1 else None
+    whole = not select.clauses & BOUNDING and not select.joined
+    if whole and isinstance(entity, Named) and table(file.project, entity.address) and given_back(call):
+        yield Problem(
+            selecting(call, file.module),
+            f"Every row of `{entity.address.partition(':')[2]}` is read at once, however many there are.",
+            "Add `.order_by(...).limit(...)`, and let the caller ask for the next page.",
+        )
+
+
+def given_back(call: Called) -> bool:
+    """Whether a function returns the rows, as they are or one by one."""
+    parents = call.place.module.parents
+    node: ast.AST = call.node
+    above = parents.get(node)
+    if isinstance(above, ast.Await):
+        node, above = above, parents.get(above)
+    name = names.dotted(above.targets[0]) if isinstance(above, ast.Assign) else None
+    for statement in ast.walk(call.place.function.node):
+        if isinstance(statement, ast.Return) and statement.value is not None:
+            given = statement.value
+            if isinstance(given, ast.ListComp):
+                given = given.generators[0].iter
+            if given is node or (name is not None and names.dotted(given) == name):
+                return True
+    return False
+
+
+def selecting(call: Called, module: Module) -> ast.AST:
+    """The call that begins the statement whose rows are taken."""
+    found = [
+        node
+        for node in ast.walk(call.place.function.node)
+        if isinstance(node, ast.Call)
+        and (module.address(node.func) in names.SELECTS or getattr(node.func, "attr", "") == "query")
+        and node.lineno <= (call.node.end_lineno or call.node.lineno)
+    ]
+    return max(found, key=lambda node: node.lineno, default=call.node)
