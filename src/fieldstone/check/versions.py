@@ -92,6 +92,7 @@ def declared(name: str, text: str) -> Iterator[tuple[str, Version | None]]:
         for library, version in re.findall(r'"([\w.-]+)":\s*{[^{}]*?"version":\s*"==([\d.]+)', text):
             yield from known_only(library, version)
     else:
+        text = re.sub(r"[\[,]\s*(?=[\"'])", "\n", text)  # requirements that share a line
         for library, _, version in REQUIREMENT.findall(re.sub(r'"\s*=\s*"|\s=\s"', " ", text)):
             yield from known_only(library, version)
         for library in LIBRARIES:
