@@ -117,7 +117,7 @@ ROWS = (
     Row("listeners", "", "sqlalchemy", NO_IO),
     Row("visibility", "listeners models", MODELS, NO_IO),
     Row("branches", "cache keys", MODELS, NO_IO),
-    Row("scopes", "errors branches keys models models.validation visibility", MODELS, NO_COMMIT),
+    Row("scopes", "errors keys models models.validation visibility", MODELS, NO_COMMIT),
     Row("writing.cycles", "errors cache keys models branches", MODELS, NO_COMMIT),
     Row("reading.twins", "cache models.inputs", MODELS, NO_IO),
     Row("reading.forms", "", PYDANTIC, NO_IO),
@@ -133,8 +133,8 @@ ROWS = (
     Row("reading.shapes", "reading.plans reading.assembly", "", NO_IO),
     Row(
         "reading.gathering",
-        "listeners reading.plans reading.assembly reading.preparation reading.shapes reading.unreadable "
-        "violations.evidence",
+        "keys listeners reading.plans reading.assembly reading.preparation reading.shapes "
+        "reading.unreadable violations.evidence",
         "sqlalchemy sqlmodel",
         NO_COMMIT,
     ),
@@ -176,12 +176,12 @@ ROWS = (
     Row(
         "writing.nesting", "errors keys models.validation schemas writing.uniques writing.rows", MODELS, NO_IO
     ),
-    Row("writing.children", "errors keys branches writing.nesting writing.uniques", MODELS, NO_COMMIT),
+    Row("writing.children", "errors keys writing.nesting writing.uniques", MODELS, NO_COMMIT),
     Row("writing.versions", "errors keys", MODELS, NO_IO),
-    Row("writing.synchronising", "reading.assembly branches keys", MODELS, NO_COMMIT),
+    Row("writing.synchronising", "reading.assembly keys", MODELS, NO_COMMIT),
     Row(
         "writing.marking",
-        "errors cache keys branches models.fields visibility writing.rows writing.synchronising",
+        "errors cache keys models.fields visibility writing.rows writing.synchronising",
         MODELS,
         NO_COMMIT,
     ),
@@ -198,13 +198,13 @@ ROWS = (
         "writing.upserting",
         "errors verbs keys writing.cycles reading.fetching writing.conflicts writing.returned "
         "writing.rows writing.synchronising writing.uniques violations violations.failures "
-        "branches reading.assembly scopes",
+        "scopes",
         MODELS,
         NO_COMMIT,
     ),
     Row(
         "writing.bulk",
-        "errors verbs keys branches writing.cycles writing.returned writing.rows "
+        "errors verbs keys writing.cycles writing.returned writing.rows "
         "writing.synchronising violations visibility models.fields writing.marking scopes",
         MODELS,
         NO_COMMIT,
@@ -212,7 +212,7 @@ ROWS = (
     Row("writing.links", "errors cache keys branches schemas visibility", MODELS, NO_IO),
     Row(
         "writing.linking",
-        "errors verbs keys writing.links violations branches visibility scopes",
+        "errors verbs keys writing.links violations visibility scopes",
         MODELS,
         NO_COMMIT,
     ),

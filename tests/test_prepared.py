@@ -230,7 +230,7 @@ async def test_more_parents_than_a_driver_takes_parameters_are_asked_for_in_part
     statement = select(Task).order_by(col(Task.id))
     async with stored.transaction(read_only=True) as session:
         expected = await stored(fetch, session, statement, TaskFull)
-        monkeypatch.setattr("fieldstone.reading.gathering.PARAMETERS", 2)
+        monkeypatch.setattr("fieldstone.keys.PARAMETERS", 2)
         with count_statements(stored.database) as statements:
             assert await stored(fetch, session, statement, TaskFull) == expected
     assert len(statements) == 1 + 3 * 3

@@ -336,7 +336,7 @@ async def test_what_selects_no_model_is_refused_with_the_form_to_write(stored: F
 async def test_more_parents_than_parameters_are_read_in_parts(
     stored: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fieldstone.reading.assembly.PARAMETERS", 2)
+    monkeypatch.setattr("fieldstone.keys.PARAMETERS", 2)
     async with stored.transaction(read_only=True) as session:
         found = await stored(fetch, session, select(Task).order_by(col(Task.id)), TaskFull)
     assert [len(task.assignments) for task in found] == [2, 1, 0, 0, 0]

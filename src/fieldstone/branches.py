@@ -8,7 +8,7 @@ The recursive queries along a branch end also where a ring is stored: UNION drop
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,6 @@ from sqlalchemy import (
     and_,
     literal,
     select,
-    tuple_,
 )
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
@@ -97,14 +96,6 @@ def downwards(branch: Branch, start: FromClause, levels: int | None, *conditions
 def columns_of(query: CTE, name: str, branch: Branch) -> list[ColumnElement[Any]]:
     """Give the columns of a key in one of these queries."""
     return [query.c[f"{name}_{place}"] for place in range(len(branch.pairs))]
-
-
-def among(columns: Sequence[Any], keys: Any) -> ColumnElement[bool]:
-    """Build the condition that columns are one of the keys, given as tuples or as a query."""
-    if len(columns) > 1:
-        return tuple_(*columns).in_(keys)
-    found: ColumnElement[bool] = columns[0].in_([key[0] for key in keys] if isinstance(keys, list) else keys)
-    return found
 
 
 def equal(columns: Iterable[Any], values: Iterable[Any]) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""What identifies a row: the model, its key columns, and one key value coerced to their types.
+"""What identifies a row: the model, its key columns, one key value coerced to their types, or many of them.
 
 A key from outside is read as Pydantic reads the key's field, so `"018f…"` and `UUID("018f…")`
 name the same row on every database, and `"abc"` for an integer key is refused before any SQL.
@@ -6,12 +6,12 @@ name the same row on every database, and `"abc"` for an integer key is refused b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import Mapper, QueryableAttribute
@@ -19,6 +19,11 @@ from sqlmodel import SQLModel
 
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, ModelError, PlanError, Problem
+
+ItemT = TypeVar("ItemT")
+
+# PostgreSQL's protocol counts parameters in 16 bits, SQLite's default limit is 32,766.
+PARAMETERS = 30_000
 
 
 def mapper_of(model: type[Any]) -> Mapper[Any]:
@@ -102,6 +107,27 @@ def key_type(model: type[SQLModel], name: str) -> Any:
     annotation = _without_none(fields[name].annotation)
     metadata = tuple(fields[name].metadata)
     return Annotated[(annotation, *metadata)] if metadata else annotation
+
+
+def among(columns: Sequence[Any], keys: Any) -> ColumnElement[bool]:
+    """Build the condition that columns are one of the keys, given as tuples or as a query."""
+    if len(columns) > 1:
+        return tuple_(*columns).in_(keys)
+    found: ColumnElement[bool] = columns[0].in_([key[0] for key in keys] if isinstance(keys, list) else keys)
+    return found
+
+
+def among_each(columns: Sequence[Any], keys: Iterable[tuple[Any, ...]]) -> Iterator[ColumnElement[bool]]:
+    """Build conditions that columns are one of the keys, each for as many as a statement can take."""
+    for part in batched(list(keys), len(columns)):
+        yield among(columns, part)
+
+
+def batched(items: list[ItemT], width: int) -> Iterator[list[ItemT]]:
+    """Cut items of so many parameters each into parts that a statement can take."""
+    step = PARAMETERS // width
+    for start in range(0, len(items), step):
+        yield items[start : start + step]
 
 
 def _parts(model: type[SQLModel], names: tuple[str, ...], key: Any) -> tuple[Any, ...]:

@@ -18,8 +18,8 @@ from sqlalchemy.orm import InstanceState, Mapper, Session
 from fieldstone.errors import ModelError
 from fieldstone.history.audits import Audit, audit_of, audited_model, is_audited
 from fieldstone.history.journal import Journal, changed, created, deleted
-from fieldstone.history.stored import Found, among, gather, is_reaching, read, settle
-from fieldstone.keys import key_attributes
+from fieldstone.history.stored import Found, gather, is_reaching, read, settle
+from fieldstone.keys import among, among_each, key_attributes
 from fieldstone.visibility import including_deleted
 
 _NOTES = "fieldstone history"  # key of Session.info
@@ -165,7 +165,7 @@ def _stored(
     if not names or key is None or session is None:
         return {}
     columns = [getattr(audit.model, name) for name in names]
-    [condition] = among(key_attributes(audit.model), [tuple(key)])
+    condition = among(key_attributes(audit.model), [tuple(key)])
     row = session.execute(including_deleted(select(*columns).where(condition))).one_or_none()
     return {} if row is None else dict(zip(names, row, strict=True))
 
@@ -190,7 +190,7 @@ def _foresee(notes: _Notes, state: InstanceState[Any]) -> None:
         columns = list(table.primary_key.columns)
         names = [mapper.get_property_by_column(column).key for column in columns]
         keys = [tuple(_identifying(one, name) for name in names) for one in states]
-        for condition in among(columns, keys):
+        for condition in among_each(columns, keys):
             gather(session, table, read(session, table, condition, lock=True).values(), notes.foreseen)
 
 

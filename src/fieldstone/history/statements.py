@@ -20,8 +20,8 @@ from sqlalchemy.sql.dml import Delete, Insert, Update
 from fieldstone.errors import ModelError, TransactionConflict
 from fieldstone.history.audits import Audit, audit_of, audited_model, is_audited
 from fieldstone.history.journal import Journal, changed, created
-from fieldstone.history.stored import Found, Key, Row, among, gather, is_reaching, settle
-from fieldstone.keys import mapper_of
+from fieldstone.history.stored import Found, Key, Row, gather, is_reaching, settle
+from fieldstone.keys import among_each, mapper_of
 from fieldstone.listeners import idle_at_reads
 from fieldstone.visibility import sight_in
 from fieldstone.writing.uniques import UniqueKey, unique_key
@@ -110,7 +110,7 @@ def _matched(state: ORMExecuteState) -> dict[Key, Row]:
 def _by_keys(state: ORMExecuteState, rows: Sequence[Mapping[str, Any]]) -> dict[Key, Row]:
     audit, found = _audit(state), dict[Key, Row]()
     keys = [tuple(row.get(name) for name in audit.keys) for row in rows]
-    for condition in among([getattr(audit.model, name) for name in audit.keys], keys):
+    for condition in among_each([getattr(audit.model, name) for name in audit.keys], keys):
         found |= _read(state, (condition,))
     return found
 
@@ -237,7 +237,7 @@ def _colliding(
     found: dict[Key, Row] = {}
     if key.fields and key.where is None:
         wanted = {tuple(row.get(name) for name in key.fields) for row in sent}
-        for condition in among(list(key.elements), (one for one in wanted if None not in one)):
+        for condition in among_each(list(key.elements), (one for one in wanted if None not in one)):
             found |= _read(state, (condition,))
     else:
         for start in range(0, len(sent), 100):  # SQLite bounds the depth of an expression

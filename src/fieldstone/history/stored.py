@@ -7,33 +7,22 @@ a row that another transaction is adding below a locked one has to wait, so none
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import Column, ForeignKeyConstraint, Table, select, tuple_
+from sqlalchemy import Column, ForeignKeyConstraint, Table, select
 from sqlalchemy.orm import Session as SQLAlchemySession
 
 from fieldstone.history.audits import Audit, audit_of_table, is_audited
 from fieldstone.history.journal import Journal, changed, deleted
-from fieldstone.keys import mapper_of
+from fieldstone.keys import among_each, mapper_of
 
 Key = tuple[Any, ...]
 Row = dict[Any, Any]  # by Column
 Found = dict[Table, dict[Key, Row]]
 
-# PostgreSQL's protocol counts parameters in 16 bits, SQLite's default limit is 32,766.
-_PARAMETERS = 30_000
-
 _CASCADE = "CASCADE"
 _REACHING = (_CASCADE, "SET NULL", "SET DEFAULT")
-
-
-def among(columns: Sequence[Any], keys: Iterable[Key]) -> Iterator[Any]:
-    """Build conditions that a key is one of these, each for as many as a statement can take."""
-    wanted, step = list(keys), _PARAMETERS // len(columns)
-    for start in range(0, len(wanted), step):
-        part = wanted[start : start + step]
-        yield tuple_(*columns).in_(part) if len(columns) > 1 else columns[0].in_([key[0] for key in part])
 
 
 def keys_of(audit: Audit, table: Table) -> list[Column[Any]]:
@@ -80,7 +69,9 @@ def gather(session: SQLAlchemySession, table: Table, rows: Iterable[Row], found:
         pairs = [(element.parent, element.column) for element in edge.elements]
         wanted = {tuple(row[column] for _, column in pairs) for row in parents}
         known, fresh = found.setdefault(edge.table, {}), dict[Key, Row]()
-        for condition in among([column for column, _ in pairs], (one for one in wanted if None not in one)):
+        for condition in among_each(
+            [column for column, _ in pairs], (one for one in wanted if None not in one)
+        ):
             rows_below = read(session, edge.table, condition, lock=True)
             fresh |= {key: row for key, row in rows_below.items() if key not in known}
         known |= fresh
@@ -114,7 +105,7 @@ def settle(session: SQLAlchemySession, found: Found, journal: Journal) -> None:
             continue
         audit = audit_of_table(table)
         now: dict[Key, Row] = {}
-        for condition in among(list(table.primary_key.columns), rows):
+        for condition in among_each(list(table.primary_key.columns), rows):
             now |= read(session, table, condition, lock=False)
         for identity, row in rows.items():
             key, old = key_of(audit, table, row), values_of(audit, row)

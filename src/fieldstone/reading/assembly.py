@@ -12,22 +12,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, UnaryExpression, and_, bindparam, select, tuple_
+from sqlalchemy import Select, UnaryExpression, and_, bindparam, select
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import aliased
 
 from fieldstone.cache import cached
 from fieldstone.errors import PlanError
-from fieldstone.keys import key_attributes, key_names, selected
+from fieldstone.keys import among_each, key_attributes, key_names, selected
 from fieldstone.reading.plans import ReadPlan, Related
 from fieldstone.visibility import SHOWN, is_hiding
 
 Key = tuple[Any, ...]
 Statement = Select[*tuple[Any, ...]]
 Values = dict[str, Any]
-
-# PostgreSQL's protocol counts parameters in 16 bits, SQLite's default limit is 32,766.
-PARAMETERS = 30_000
 
 
 @dataclass
@@ -141,15 +138,14 @@ def key_statement(plan: ReadPlan, beside: tuple[str, ...] = ()) -> tuple[Stateme
 
 
 def child_statements(related: Related, keys: Iterable[Key]) -> Iterator[tuple[Statement, Layout]]:
-    """Build the statement that reads a collection for all its parents; more only past `PARAMETERS` keys.
+    """Build the statement that reads a collection for all its parents; more only past what one can take.
 
     The first columns of its rows are the parent's key.
     """
     statement, owner, layout = child_statement(related)
     known = [key for key in keys if None not in key]
-    step = PARAMETERS // len(owner)
-    for start in range(0, len(known), step):
-        yield statement.where(_among(owner, known[start : start + step])), layout
+    for condition in among_each(owner, known):
+        yield statement.where(condition), layout
 
 
 def attach(related: Related, waiting: Waiting, key: Key, values: Values) -> None:
@@ -204,10 +200,3 @@ def _owner(related: Related) -> tuple[list[Any], Statement]:
 def _order(related: Related) -> list[Any]:
     declared: Any = related.relationship.order_by or []
     return [*declared, *key_attributes(related.relationship.mapper.class_)]
-
-
-def _among(columns: list[Any], keys: list[Key]) -> ColumnElement[bool]:
-    if len(columns) == 1:
-        condition: ColumnElement[bool] = columns[0].in_([key[0] for key in keys])
-        return condition
-    return tuple_(*columns).in_(keys)

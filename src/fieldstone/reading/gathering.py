@@ -18,8 +18,9 @@ from sqlalchemy import ARRAY, Connection, any_, bindparam, tuple_
 from sqlalchemy import inspect as sa_inspect
 from sqlmodel import Session
 
+from fieldstone.keys import batched
 from fieldstone.listeners import added_at_reads
-from fieldstone.reading.assembly import PARAMETERS, Layout, Statement, child_statement
+from fieldstone.reading.assembly import Layout, Statement, child_statement
 from fieldstone.reading.plans import ReadPlan, Related
 from fieldstone.reading.preparation import Given, Prepared, Processor, prepared
 from fieldstone.reading.shapes import waiting_at
@@ -124,10 +125,9 @@ class Reader:
             return None
         derive = partial(_by_keys, related, self._connection.dialect.name)
         found = self._prepared(related, (), derive)
-        step = PARAMETERS // len(related.local_names)
         parts = [
-            _run(self._connection, found, (), {_KEYS: keys[start : start + step]})
-            for start in range(0, len(keys), step)
+            _run(self._connection, found, (), {_KEYS: part})
+            for part in batched(keys, len(related.local_names))
         ]
         return parts[0] if len(parts) == 1 else _together(parts)
 

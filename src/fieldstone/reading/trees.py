@@ -18,10 +18,10 @@ from sqlalchemy import or_
 from sqlalchemy import select as select_keys
 from sqlmodel import Session, SQLModel, select
 
-from fieldstone.branches import Branch, among, branches_of, columns_of, downwards, equal, upwards
+from fieldstone.branches import Branch, branches_of, columns_of, downwards, equal, upwards
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, NotFound, PlanError, Problem
-from fieldstone.keys import key_attributes, key_names, key_values, mapper_of
+from fieldstone.keys import among, key_attributes, key_names, key_values, mapper_of
 from fieldstone.reading.fetching import fetch
 from fieldstone.reading.objects import object_of
 from fieldstone.reading.plans import Depth

@@ -35,9 +35,8 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone.branches import among
 from fieldstone.errors import Conflict, ModelError, OutOfScope
-from fieldstone.keys import key_attributes, key_names, mapper_of
+from fieldstone.keys import among, key_attributes, key_names, mapper_of
 from fieldstone.models.validation import checked
 from fieldstone.scopes.limits import Scope, attribute_of, keep, limit, scope, scope_of, scopes_of
 from fieldstone.visibility import INCLUDING_DELETED, is_unscoped

@@ -17,8 +17,7 @@ from sqlalchemy.orm.util import LoaderCriteriaOption
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
 from sqlmodel import SQLModel
 
-from fieldstone.branches import among
-from fieldstone.keys import key_attributes, mapper_of
+from fieldstone.keys import among, key_attributes, mapper_of
 from fieldstone.visibility import is_hiding, is_unscoped
 
 _SCOPES = "fieldstone scopes"  # key of Session.info

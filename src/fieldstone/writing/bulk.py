@@ -21,9 +21,8 @@ from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone.branches import among
 from fieldstone.errors import PlanError
-from fieldstone.keys import key_attributes, key_names, mapper_of, selected, selected_model
+from fieldstone.keys import among, key_attributes, key_names, mapper_of, selected, selected_model
 from fieldstone.models.fields import now
 from fieldstone.scopes import fills_of
 from fieldstone.verbs import verb

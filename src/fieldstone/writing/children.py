@@ -15,9 +15,8 @@ from sqlalchemy import ForeignKeyConstraint, Table, select
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
-from fieldstone.branches import among
 from fieldstone.errors import Problem
-from fieldstone.keys import key_attributes, key_names, mapper_of
+from fieldstone.keys import among, key_attributes, key_names, mapper_of
 from fieldstone.writing.nesting import MOST_PROBLEMS, Key, Nest, Node, Reference
 from fieldstone.writing.uniques import unique_keys
 

@@ -24,10 +24,10 @@ from sqlalchemy import CTE, Connection, Integer, Select, event, func, literal, s
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import Session
 
-from fieldstone.branches import Branch, among, branches_of, columns_of, equal, upwards
+from fieldstone.branches import Branch, branches_of, columns_of, equal, upwards
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, Problem
-from fieldstone.keys import key_attributes, key_names
+from fieldstone.keys import among, batched, key_attributes, key_names
 from fieldstone.models import Model
 
 Key = tuple[Any, ...]
@@ -36,9 +36,6 @@ Statement = Select[*tuple[Any, ...]]
 
 # Any number serves, as long as all who move rows agree on it.
 _MOVES = 0x74726565
-
-# PostgreSQL's protocol counts parameters in 16 bits, SQLite's default limit is 32,766.
-_PARAMETERS = 30_000
 
 
 def refuse_cycles() -> None:
@@ -159,10 +156,9 @@ def _take_turns(connection: Connection, branch: Branch) -> bool:
 
 
 def _paths(branch: Branch, keys: list[Key]) -> Iterator[CTE]:
-    step = _PARAMETERS // len(branch.pairs)
-    for place in range(0, len(keys), step):
+    for part in batched(keys, len(branch.pairs)):
         start = branch.table.alias()
-        yield upwards(branch, start, among(branch.key_of(start), keys[place : place + step]))
+        yield upwards(branch, start, among(branch.key_of(start), part))
 
 
 def _below_itself(branch: Branch, path: CTE) -> Statement:

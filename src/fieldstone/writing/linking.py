@@ -14,16 +14,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
-from fieldstone.branches import among
 from fieldstone.errors import Conflict, NotFound, PlanError
-from fieldstone.keys import key_attributes, key_values
+from fieldstone.keys import among, batched, key_attributes, key_values
 from fieldstone.scopes import is_limited, scope_of
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
 from fieldstone.writing.links import Key, Links, Targets, links_of
-
-# PostgreSQL's protocol counts parameters in 16 bits, SQLite's default limit is 32,766.
-PARAMETERS = 30_000
 
 
 @verb
@@ -101,9 +97,8 @@ def _insert(session: Session, links: Links, row: Key, wanted: Mapping[Key, Any])
     for sent, values in links.rows(row, wanted):
         groups.setdefault(sent, []).append(values)
     for sent, rows in groups.items():
-        step = PARAMETERS // len(rows[0])
-        for start in range(0, len(rows), step):
-            statement = _upsert(session, links, sent, rows[start : start + step])
+        for part in batched(rows, len(rows[0])):
+            statement = _upsert(session, links, sent, part)
             try:
                 with explained(metadata=links.table.metadata):
                     _execute(session, statement)
@@ -150,9 +145,7 @@ def _require_targets(session: Session, links: Links, wanted: Mapping[Key, Any]) 
     if target is None or not is_limited(session, target):
         return
     keys, attributes = list(wanted), key_attributes(target)
-    step = PARAMETERS // len(attributes)
-    for start in range(0, len(keys), step):
-        part = keys[start : start + step]
+    for part in batched(keys, len(attributes)):
         seen = _execute(session, select(func.count()).select_from(target).where(among(attributes, part)))
         if seen.scalar_one() < len(part):
             subject = links.table.name if links.mapper is None else links.mapper.class_.__name__

@@ -17,10 +17,10 @@ from sqlalchemy import Column, ColumnElement, Table, UniqueConstraint
 from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlmodel import SQLModel
 
-from fieldstone.branches import among, equal
+from fieldstone.branches import equal
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, PlanError, Problem
-from fieldstone.keys import key_names, key_values, mapper_of
+from fieldstone.keys import among, key_names, key_values, mapper_of
 from fieldstone.schemas import stored_values
 from fieldstone.visibility import is_hiding
 

@@ -20,10 +20,9 @@ from sqlalchemy.orm import Mapper
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
-from fieldstone.branches import among
 from fieldstone.cache import cached
 from fieldstone.errors import Conflict
-from fieldstone.keys import mapper_of
+from fieldstone.keys import among_each, mapper_of
 from fieldstone.models.fields import now
 from fieldstone.visibility import INCLUDING_DELETED, UNSCOPED, is_hiding
 from fieldstone.writing.rows import stamps
@@ -31,9 +30,6 @@ from fieldstone.writing.synchronising import after_update, let_go
 
 Key = tuple[Any, ...]
 Values = dict[str, Any]
-
-# PostgreSQL's protocol counts parameters in 16 bits, SQLite's default limit is 32,766.
-_PARAMETERS = 30_000
 
 _LETS_GO = ("CASCADE", "SET NULL", "SET DEFAULT")
 
@@ -60,10 +56,7 @@ class Hold:
 
     def of(self, rows: list[Values]) -> Iterator[Any]:
         """Build conditions that find what points to these rows, each for as many as a statement can take."""
-        keys = list(dict.fromkeys(tuple(row[name] for name in self.names) for row in rows))
-        step = _PARAMETERS // len(self.names)
-        for start in range(0, len(keys), step):
-            yield among(self.here, keys[start : start + step])
+        return among_each(self.here, dict.fromkeys(tuple(row[name] for name in self.names) for row in rows))
 
 
 @cached

@@ -19,9 +19,8 @@ from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
-from fieldstone.branches import among
-from fieldstone.keys import key_attributes, mapper_of
-from fieldstone.reading.assembly import PARAMETERS, Key
+from fieldstone.keys import among_each, key_attributes, mapper_of
+from fieldstone.reading.assembly import Key
 
 _GOES_WITH_IT = "CASCADE"
 _LETS_GO = ("SET NULL", "SET DEFAULT")
@@ -72,11 +71,9 @@ def _reread(session: Session, mapper: Mapper[Any], held: dict[Key, Any]) -> list
     keys = key_attributes(mapper.class_)
     names = [one.key for one in mapper.column_attrs]
     columns = [getattr(mapper.class_, name) for name in names]
-    missing, step = dict(held), PARAMETERS // len(keys)
-    for start in range(0, len(held), step):
-        wanted = list(held)[start : start + step]
-        statement = select(*keys, *columns).where(among(keys, wanted))
-        for row in SQLAlchemySession.execute(session, statement):
+    missing = dict(held)
+    for condition in among_each(keys, held):
+        for row in SQLAlchemySession.execute(session, select(*keys, *columns).where(condition)):
             instance = missing.pop(tuple(row[: len(keys)]), None)
             if instance is not None:
                 _take_over(session, instance, dict(zip(names, row[len(keys) :], strict=True)))

@@ -22,10 +22,8 @@ from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone.branches import among
 from fieldstone.errors import InvalidValues, ModelError, Problem
-from fieldstone.keys import key_attributes, key_names
-from fieldstone.reading.assembly import PARAMETERS
+from fieldstone.keys import among, batched, key_attributes, key_names
 from fieldstone.reading.fetching import get
 from fieldstone.scopes import fills_of, scope_of
 from fieldstone.verbs import verb
@@ -271,12 +269,10 @@ def _refuse_unseen(session: Session, target: Target, rows: list[Row]) -> None:
     if not target.in_sight():
         return
     attributes = [getattr(target.model, name) for name in target.key.fields]
-    step = PARAMETERS // len(attributes)
     keys = [target.values(row) for row in rows]
     seen = 0
-    for start in range(0, len(keys), step):
-        part = among(attributes, keys[start : start + step])
-        seen += session.scalar(select(func.count()).where(part)) or 0
+    for part in batched(keys, len(attributes)):
+        seen += session.scalar(select(func.count()).where(among(attributes, part))) or 0
     if seen < len(keys):
         raise target.taken()
 
