@@ -20,13 +20,19 @@ from typing import Any
 
 from sqlmodel import Session, select
 
-from benchmarks.shop import Task
-from fieldstone import Database, count, create_many, delete_where
+from fieldstone import Database, Field, Model, count, create_many, delete_where
 from fieldstone.testing import postgres_server
 
 COLUMNS = ("title", "status", "progress_percent")
 Values = list[dict[str, Any]]
 Way = Callable[[Database, Values], None]
+
+
+class Task(Model, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
+    status: str = "pending"
+    progress_percent: int = 0
 
 
 def instances(database: Database, values: Values) -> None:
