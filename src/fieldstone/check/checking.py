@@ -16,7 +16,7 @@ from fieldstone.check.models import Model, model
 from fieldstone.check.modules import Function, Module
 from fieldstone.check.project import Project
 from fieldstone.check.registry import File, Rule
-from fieldstone.check.suppressions import Suppressions
+from fieldstone.check.suppressions import Suppressions, expected
 from fieldstone.check.values import Value
 
 
@@ -56,6 +56,8 @@ def told(
         if (rule.code, span) in seen or matches(rule.code, ignored) or silenced.silences(rule.code, span):
             continue
         seen.add((rule.code, span))
+        if expected(problem.node, module):
+            continue
         yield Finding(
             facts.path, span, rule.code, rule.severity, problem.message, problem.remedy, problem.fix
         )

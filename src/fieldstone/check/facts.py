@@ -7,10 +7,15 @@ facts need not look again at files that did not change.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
 NameKind = Literal["class", "def", "async def", "value"]
+TRIAL = re.compile(
+    r"(?:^|/)(?:(?:tests?|testing|examples?|scripts?|migrations?|alembic|docs(?:_src)?|seed(?:er)?s?|fixtures?"
+    r"|benchmarks?|e2e)/|(?:test_|conftest|seed)[^/]*$|[^/]*_(?:tests?|seed(?:er)?s?)\.py$)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,5 @@ class FileFacts:
     @property
     def trial(self) -> bool:
         """Whether the file is a test, an example, a script or a migration: not what serves requests."""
-        return bool(
-            {"tests", "test", "testing", "examples", "example", "scripts", "migrations", "alembic", "docs"}
-            & set(self.path.replace("\\", "/").split("/"))
-        ) or self.path.rsplit("/", 1)[-1].startswith(("test_", "conftest"))
+        revision = "revision" in self.names and "down_revision" in self.names
+        return revision or TRIAL.search(self.path.replace("\\", "/")) is not None

@@ -139,7 +139,8 @@ class Transfer:
         session = self.keys.get(thing.session) if thing.session else None
         expired = replace(thing.expired, line=self.node.lineno) if thing.expired else None
         status = Status.DETACHED if thing.session in self.summary.state.closed else thing.status
-        return replace(thing, session=session.key if session else None, expired=expired, status=status)
+        key, line = session.key if session else None, self.node.lineno
+        return replace(thing, session=key, expired=expired, status=status, origin=line)
 
 
 def summarised(analysis: Analysis, function: Function) -> Summary:

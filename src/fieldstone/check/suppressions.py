@@ -1,17 +1,20 @@
-"""`# noqa` comments: what the author has looked at and keeps."""
+"""What the author knows of and keeps: lines with `# noqa`, and failures that a test expects."""
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fieldstone.check import names
 from fieldstone.check.findings import Span
 from fieldstone.check.modules import Module
 
 NOQA = re.compile(r"#\s*noqa(?P<codes>\s*:\s*[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+)*)?", re.IGNORECASE)
+EXPECTING = re.compile(r"(?:^|\.)(?:raises|warns|deprecated_call|assertRaises\w*|assertWarns\w*)$")
 CODE = re.compile(r"[A-Z]+[0-9]+", re.IGNORECASE)
 
 
@@ -43,3 +46,14 @@ def comments(source: str) -> Iterator[tuple[int, frozenset[str]]]:
                 yield token.start[0], frozenset(code.upper() for code in CODE.findall(found["codes"] or ""))
     except (tokenize.TokenError, SyntaxError):
         return
+
+
+def expected(node: ast.AST, module: Module) -> bool:
+    """Whether a test says that what a node does fails or warns: `with pytest.raises(...)`."""
+    return any(
+        isinstance(item.context_expr, ast.Call)
+        and EXPECTING.search(names.dotted(item.context_expr.func) or "")
+        for outer in module.above(node)
+        if isinstance(outer, ast.With | ast.AsyncWith)
+        for item in outer.items
+    )

@@ -10,10 +10,12 @@ from fieldstone.check import names
 from fieldstone.check.fields import Column
 from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
 from fieldstone.check.models import Model
+from fieldstone.check.project import Project
 from fieldstone.check.registry import File, Tier, rule
 
 CHANGED = re.compile(r"^(?:last_)?(?:updated?|modified|changed|edited)(?:_(?:at|on|time|date|datetime|ts))?$")
 NAIVE = frozenset({"datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today"})
+SETTING = frozenset({"fastcrud"})
 # The version from which a plain datetime is a column that refuses naive values.
 AWARE_ONLY = (0, 0, 45)
 
@@ -169,10 +171,10 @@ def never_updated_timestamp(found: Model, file: File) -> Iterator[Problem]:
     for column in found.own_columns.values():
         if not CHANGED.match(column.name) or column.name in file.project.assigned:
             continue
-        if made_once(column):
+        if made_once(column) and not sets_by_itself(file.project):
             yield Problem(
                 column.node,
-                f"`{column.name}` is set when a row is made and never again.",
+                f"`{column.name}` is set when a row is made, if at all, and never again.",
                 'Add `onupdate` to its column: `sa_column_kwargs={"onupdate": ...}`.',
             )
 
@@ -180,6 +182,12 @@ def never_updated_timestamp(found: Model, file: File) -> Iterator[Problem]:
 def declared_mixin(found: Model) -> bool:
     """Whether a declarative class without table has tables below it."""
     return found.declarative and bool(found.tables_below)
+
+
+def sets_by_itself(project: Project) -> bool:
+    """Whether a library that the project uses sets such columns at each update."""
+    imported = (target for facts in project.files.values() for target in facts.imports.values())
+    return project.remember("setting", lambda: any(t.partition(".")[0] in SETTING for t in imported), False)
 
 
 def made_once(column: Column) -> bool:

@@ -49,7 +49,7 @@ def async_url_driver(call: ast.Call, file: File) -> Iterator[Problem]:
     Fine:
     `postgresql://` from SQLAlchemy 2.1 on, which then means psycopg.
     """
-    if file.module.address(call.func) != CREATE_ASYNC or expected(call, file.module):
+    if file.module.address(call.func) != CREATE_ASYNC:
         return
     given = names.argument(call, 0, "url")
     url = text_of(given, file.module, call)
@@ -71,16 +71,6 @@ def async_url_driver(call: ast.Call, file: File) -> Iterator[Problem]:
             "asyncpg has no option `sslmode`: TypeError at the first connection.",
             f"Write `{mode}`.",
         )
-
-
-def expected(call: ast.Call, module: Module) -> bool:
-    """Whether a test says that the call fails."""
-    return any(
-        "raises" in module.text(item.context_expr)
-        for outer in module.above(call)
-        if isinstance(outer, ast.With | ast.AsyncWith)
-        for item in outer.items
-    )
 
 
 def blocks(dialect: str, driver: str, file: File) -> bool:

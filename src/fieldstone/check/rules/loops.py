@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from fieldstone.check import names
 from fieldstone.check.annotations import SESSION_NAMES
+from fieldstone.check.evaluation import bound_in
 from fieldstone.check.events import Called, Loop, Place, Read
 from fieldstone.check.findings import Problem
 from fieldstone.check.flow import mentions
@@ -16,7 +17,7 @@ from fieldstone.check.modules import Module, blocks
 from fieldstone.check.registry import File, Tier, rule
 from fieldstone.check.sessioncalls import STATEMENTS
 from fieldstone.check.statements import QUERY_ENDS
-from fieldstone.check.values import Many, Select, Session, Status
+from fieldstone.check.values import Many, Select, Session, Status, Thing
 
 # Names that say that a loop is over few things of many rows each, or over tries.
 FEW = re.compile(
@@ -135,18 +136,37 @@ def ends_after(node: ast.AST, loop: Loop, module: Module) -> bool:
 
 
 WHOLE = frozenset(
-    {"in_", "not_in", "notin_", "any_", "values", "select", "insert", "update", "delete", "query"}
+    {"in_", "not_in", "notin_", "any_", "values", "select", "insert", "update", "delete", "query", "text"}
 )
 
 
 def takes_batches(call: Called, loop: Loop) -> bool:
-    """Whether the statement takes the loop's variable as a whole: `in_(batch)`, `insert(table)`."""
+    """Whether the statement takes the loop's variable as a whole: `in_(batch)`, `insert(table)`.
+
+    Or the loop is over statements.
+    """
+    first = call.node.args[0] if call.node.args else None
+    own = bound_in(loop.node.target) if not isinstance(loop.node, ast.While) else set()
+    if isinstance(first, ast.Name) and first.id in own and call.method not in QUERY_ENDS | {"get", "get_one"}:
+        return True
     return any(
         isinstance(inner, ast.Call)
         and last_name(inner) in WHOLE
         and any(isinstance(given, ast.Name) and given.id in loop.names for given in inner.args)
-        for inner in ast.walk(call.node)
+        for part in [call.node, *assigned_before(call, loop)]
+        for inner in ast.walk(part)
     )
+
+
+def assigned_before(call: Called, loop: Loop) -> list[ast.expr]:
+    """What a loop's body assigns to the names that a call is given: the statement, mostly."""
+    given = {node.id for part in call.node.args for node in ast.walk(part) if isinstance(node, ast.Name)}
+    return [
+        node.value
+        for part in loop.body
+        for node in ast.walk(part)
+        if isinstance(node, ast.Assign) and any(names.dotted(target) in given for target in node.targets)
+    ]
 
 
 @rule("FS302", "relationship-in-loop", Read)
@@ -176,7 +196,7 @@ def relationship_in_loop(read: Read, file: File) -> Iterator[Problem]:
     ):
         return
     loop = next((loop for loop in read.place.loops if mentions(read.node.value, loop.names)), None)
-    if loop is None or isinstance(loop.node, ast.While):
+    if loop is None or isinstance(loop.node, ast.While) or read_inside(thing, loop):
         return
     path = f"{read.model.name}.{read.name}"
     yield Problem(
@@ -184,6 +204,13 @@ def relationship_in_loop(read: Read, file: File) -> Iterator[Problem]:
         f"`{path}` is not loaded with its rows: each turn of the loop sends a statement.",
         f"Add `.options(selectinload({path}))` to the query.",
     )
+
+
+def read_inside(thing: Thing, loop: Loop) -> bool:
+    """Whether each turn of a loop reads or makes the instance anew, so that it is no row of one query."""
+    if not isinstance(loop.node, ast.For | ast.AsyncFor):
+        return False
+    return loop.node.body[0].lineno <= thing.origin <= (loop.node.end_lineno or 0)
 
 
 @rule("FS402", "commit-in-loop", Called, tier=Tier.OPT_IN)

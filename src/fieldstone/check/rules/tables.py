@@ -55,6 +55,8 @@ def forgotten_table_true(found: Model, file: File) -> Iterator[Problem]:
     """
     if not found.sqlmodel or found.table or found.open or found.tables_below or BASES.search(found.name):
         return
+    if found.abstract:
+        return
     if any(keyword.arg in {"table", None} for keyword in found.node.keywords) or about_a_table(found):
         return
     keys = any(column.primary_key for column in found.own_columns.values())
