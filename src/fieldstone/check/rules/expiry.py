@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from fieldstone.check import names
 from fieldstone.check.events import Read, Returned
 from fieldstone.check.fields import target_of
-from fieldstone.check.findings import Problem, Severity
+from fieldstone.check.findings import Fix, Problem, Repair, Severity
+from fieldstone.check.flow import mentions
+from fieldstone.check.lookup import last_name
 from fieldstone.check.models import model
-from fieldstone.check.modules import Function
+from fieldstone.check.modules import Function, Module
 from fieldstone.check.registry import File, rule
+from fieldstone.check.repairs import line_after, line_before
 from fieldstone.check.routes import Route, route_of
-from fieldstone.check.values import Session, Status, Thing
+from fieldstone.check.values import Session, State, Status, Thing
 
 
-@rule("FS204", "expired-after-commit", Read, severity=Severity.ERROR)
+@rule("FS204", "expired-after-commit", Read, severity=Severity.ERROR, repair=Repair.UNSAFE)
 def expired_after_commit(read: Read, file: File) -> Iterator[Problem]:
     """An attribute is read after an asynchronous commit has expired its instance.
 
@@ -43,8 +46,31 @@ def expired_after_commit(read: Read, file: File) -> Iterator[Problem]:
         yield Problem(
             read.node,
             f"The commit in line {expired} expired `{name}`, so `.{read.name}` raises MissingGreenlet.",
-            f"Write `await session.refresh({name})` first, or make sessions with `expire_on_commit=False`.",
+            f"Write `await {called(read)}.refresh({name})` first, or make sessions with `expire_on_commit=False`.",
+            refreshed(read, file.module),
         )
+
+
+def called(read: Read) -> str:
+    """What the function calls the session of an instance."""
+    return spelled(read.state, read.thing.session) or "session"
+
+
+def refreshed(read: Read, module: Module) -> Fix | None:
+    """Refresh the instance before the statement that reads it; None where that is no place for it."""
+    session, name = spelled(read.state, read.thing.session), read.node.value
+    inside = any(not loop.statement and mentions(name, loop.names) for loop in read.place.loops)
+    if session is None or not isinstance(name, ast.Name) or inside or not read.place.function.asynchronous:
+        return None
+    edit = line_before(read.node, f"await {session}.refresh({name.id})", module)
+    return Fix((edit,)) if edit else None
+
+
+def spelled(state: State, key: str | None) -> str | None:
+    """The name by which a function can call a session."""
+    if key is not None and key.startswith("self."):
+        return key
+    return next((n for n, v in state.names.items() if isinstance(v, Session) and v.key == key), None)
 
 
 @rule("FS206", "expired-after-rollback", Read, severity=Severity.ERROR)
@@ -89,7 +115,7 @@ def expiry(read: Read, verb: str) -> int | None:
     return None if read.name in thing.kept else thing.expired.line
 
 
-@rule("FS207", "expired-object-escapes", Returned, severity=Severity.ERROR)
+@rule("FS207", "expired-object-escapes", Returned, severity=Severity.ERROR, repair=Repair.SAFE)
 def expired_object_escapes(returned: Returned, file: File) -> Iterator[Problem]:
     """An instance leaves its function although a commit has emptied it.
 
@@ -123,11 +149,29 @@ def expired_object_escapes(returned: Returned, file: File) -> Iterator[Problem]:
     if outcome:
         name = returned.node.value.id
         awaiting = "await " if session and session.asynchronous else ""
+        known = spelled(returned.state, thing.session)
+        text = f"{awaiting}{known or 'session'}.refresh({name})"
         yield Problem(
             returned.node,
             f"The {thing.expired.verb} in line {thing.expired.line} emptied `{name}`: {outcome}.",
-            f"Write `{awaiting}session.refresh({name})` before it.",
+            f"Write `{text}` before it.",
+            read_again(returned, thing, text, file.module) if known else None,
         )
+
+
+def read_again(returned: Returned, thing: Thing, text: str, module: Module) -> Fix | None:
+    """Refresh after the commit where the session is closed by then, else before the return."""
+    closed = thing.status is Status.DETACHED or thing.session in returned.state.closed
+    if not closed:
+        edit = line_before(returned.node, text, module)
+        return Fix((edit,), safe=True) if edit else None
+    for node in ast.walk(returned.place.function.node):
+        call = node.value if isinstance(node, ast.Expr) else None
+        call = call.value if isinstance(call, ast.Await) else call
+        if isinstance(node, ast.Expr) and isinstance(call, ast.Call) and last_name(call) == "commit":
+            if thing.expired and node.lineno == thing.expired.line and (edit := line_after(node, text, module)):
+                return Fix((edit,), safe=True)
+    return None
 
 
 def answered(function: Function, route: Route, session: Session | None) -> str | None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from fieldstone.check import names
 from fieldstone.check.fields import Relation
-from fieldstone.check.findings import Problem, Severity
+from fieldstone.check.findings import Fix, Problem, Repair, Severity
 from fieldstone.check.models import Model, model
 from fieldstone.check.registry import File, rule
+from fieldstone.check.repairs import imported, with_keyword, with_option
 
 
 @rule("FS004", "back-populates-mismatch", Model, severity=Severity.ERROR)
@@ -58,7 +59,7 @@ def bound(statement: ast.stmt) -> set[str]:
             return set()
 
 
-@rule("FS003", "unlinked-relationship-pair", Model)
+@rule("FS003", "unlinked-relationship-pair", Model, repair=Repair.UNSAFE)
 def unlinked_relationship_pair(found: Model, file: File) -> Iterator[Problem]:
     """Two relationships are the two sides of one, and do not know it.
 
@@ -93,6 +94,7 @@ def unlinked_relationship_pair(found: Model, file: File) -> Iterator[Problem]:
                 relation.node,
                 f"`{relation.name}` and `{other.name}.{back[0].name}` are two sides unknown to each other.",
                 f'Write `back_populates="{back[0].name}"` here and `back_populates="{relation.name}"` there.',
+                Fix((with_keyword(relation.call, "back_populates", f'"{back[0].name}"', file.module),)),
             )
 
 
@@ -151,7 +153,9 @@ def keys_between(found: Model, other: Model) -> list[str]:
     ]
 
 
-@rule("FS007", "self-reference-without-remote-side", Model, severity=Severity.ERROR)
+@rule(
+    "FS007", "self-reference-without-remote-side", Model, severity=Severity.ERROR, repair=Repair.UNSAFE
+)
 def self_reference_without_remote_side(found: Model, file: File) -> Iterator[Problem]:
     """A table refers to itself, and nothing says which side is the parent.
 
@@ -190,14 +194,28 @@ def self_reference_without_remote_side(found: Model, file: File) -> Iterator[Pro
             for n in ("remote_side", *SAYING[4:])
         ):
             continue
+        remote = f"{found.name}.{referred(found)}"
+        edit = with_option(relation.call, "remote_side", f'"{remote}"', file.module)
+        direct = file.module.address(relation.call.func) != names.RELATIONSHIP
+        said = f'remote_side="{remote}"' if direct else f'sa_relationship_kwargs={{"remote_side": "{remote}"}}'
         yield Problem(
             relation.node,
             f"Nothing says that `{relation.name}` is the one side: mapping fails with ArgumentError.",
-            f'Add `sa_relationship_kwargs={{"remote_side": "{found.name}.id"}}`.',
+            f"Add `{said}`.",
+            Fix((edit,)) if edit else None,
         )
 
 
-@rule("FS009", "stringified-relationship", Model, severity=Severity.ERROR)
+def referred(found: Model) -> str:
+    """The column of a table to which its own foreign key leads."""
+    for column in found.columns.values():
+        table, _, name = (column.foreign_key or "").rpartition(".")
+        if table.rpartition(".")[2] == found.tablename:
+            return name
+    return next((column.name for column in found.columns.values() if column.primary_key), "id")
+
+
+@rule("FS009", "stringified-relationship", Model, severity=Severity.ERROR, repair=Repair.UNSAFE)
 def stringified_relationship(found: Model, file: File) -> Iterator[Problem]:
     """A relationship's annotation is a text from which SQLModel cannot read the class.
 
@@ -225,6 +243,7 @@ def stringified_relationship(found: Model, file: File) -> Iterator[Problem]:
                 annotation,
                 f"`{file.module.text(annotation)}` is taken for the name of a class: InvalidRequestError.",
                 'Quote the class alone, `Optional["Team"]` or `list["Hero"]`, without the future import.',
+                requoted(annotation, file),
             )
 
 
@@ -236,3 +255,30 @@ def unreadable(annotation: ast.expr, file: File) -> bool:
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
         return not annotation.value.replace(".", "").replace("_", "").isalnum()
     return False
+
+
+def requoted(annotation: ast.expr, file: File) -> Fix | None:
+    """Quote the class alone; None under the future import, which the whole file may rely on."""
+    if not isinstance(annotation, ast.Constant) or "__future__.annotations" in file.module.facts.imports.values():
+        return None
+    try:
+        inner = ast.parse(str(annotation.value).strip(), mode="eval").body
+    except SyntaxError:
+        return None
+    match inner:
+        case ast.BinOp(op=ast.BitOr(), left=ast.Name(id=name), right=ast.Constant(value=None)):
+            wrapper = "Optional"
+        case ast.BinOp(op=ast.BitOr(), left=ast.Constant(value=None), right=ast.Name(id=name)):
+            wrapper = "Optional"
+        case ast.Subscript(value=ast.Name(id=wrapper), slice=ast.Name(id=name)) if wrapper in WRAPPERS:
+            pass
+        case _:
+            return None
+    known = (wrapper, ()) if wrapper == "list" else imported(f"typing.{wrapper}", file.module)
+    if known is None:
+        return None
+    spelled, edits = known
+    return Fix((*edits, file.module.replace(annotation, f'{spelled}["{name}"]')))
+
+
+WRAPPERS = frozenset({"list", "List", "Optional"})

@@ -21,18 +21,6 @@ BASES = re.compile(
 UNMAPPABLE = frozenset(
     {"Literal", "list", "List", "dict", "Dict", "set", "Set", "tuple", "Tuple", "Any", "frozenset"}
 )
-# What Field refuses beside sa_column.
-CLASHING = (
-    "primary_key",
-    "nullable",
-    "foreign_key",
-    "ondelete",
-    "unique",
-    "index",
-    "sa_type",
-    "sa_column_args",
-    "sa_column_kwargs",
-)
 
 
 @rule("FS001", "forgotten-table-true", Model, severity=Severity.ERROR, repair=Repair.UNSAFE)
@@ -216,62 +204,6 @@ def of_union(types: list[ast.expr], module: Module) -> str | None:
     """The type among several that has no column; several beside None have none at all."""
     given = [one for one in types if not (isinstance(one, ast.Constant) and one.value is None)]
     return unmappable(given[0], module) if len(given) == 1 else "Union"
-
-
-@rule("FS010", "shared-sa-column", Model, severity=Severity.ERROR)
-def shared_sa_column(found: Model, file: File) -> Iterator[Problem]:
-    """A base of several tables holds a Column object.
-
-    A Column belongs to one table; the second class that inherits it fails at import: ArgumentError,
-    "Column object is already assigned to Table".
-
-    Bad:
-        class Stamped(SQLModel):
-            made_at: datetime = Field(sa_column=Column(DateTime(timezone=True)))
-
-    Good:
-        class Stamped(SQLModel):
-            made_at: datetime = Field(sa_type=DateTime(timezone=True))
-
-    Fine:
-    A base of a single table.
-    """
-    if not found.sqlmodel or found.table:
-        return
-    below = [one for one in found.tables_below if not any(a.table for a in one.above[1:])]
-    for column in found.own_columns.values():
-        heirs = [one.name for one in below if one.columns[column.name].owner == found.address]
-        if isinstance(column.keyword("sa_column"), ast.Call) and len(heirs) > 1:
-            yield Problem(
-                column.node,
-                f"The Column belongs to one table; {' and '.join(heirs[:2])} inherit it: ArgumentError.",
-                "Write `sa_type=...` and `sa_column_kwargs={...}` in place of `sa_column`.",
-            )
-
-
-@rule("FS011", "sa-column-clash", ast.Call, severity=Severity.ERROR)
-def sa_column_clash(call: ast.Call, file: File) -> Iterator[Problem]:
-    """A field says `sa_column` and, beside it, something about the column.
-
-    Which of the two should hold is not clear: RuntimeError when the module is imported.
-
-    Bad:
-        email: str = Field(sa_column=Column(String), unique=True)
-
-    Good:
-        email: str = Field(sa_column=Column(String, unique=True))
-    """
-    if file.module.address(call.func) not in names.FIELDS or names.keyword(call, "sa_column") is None:
-        return
-    for keyword in call.keywords:
-        if keyword.arg in CLASHING and not (
-            isinstance(keyword.value, ast.Constant) and keyword.value.value is None
-        ):
-            yield Problem(
-                keyword.value,
-                f"`{keyword.arg}` beside `sa_column` is refused: RuntimeError at import.",
-                f"Say `{keyword.arg}` inside the Column.",
-            )
 
 
 @rule("FS012", "table-without-primary-key", Model, severity=Severity.ERROR)
