@@ -13,6 +13,7 @@ from functools import cached_property
 
 from fieldstone.check import names
 from fieldstone.check.fields import Column, Relation, is_class_variable, target_of
+from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module
 from fieldstone.check.project import Project
 
@@ -178,19 +179,36 @@ def is_declarative(project: Project, address: str) -> bool:
     """Whether a class, or what a name is bound to, is a declarative base of SQLAlchemy."""
     if address in names.DECLARATIVE:
         return True
-    if ":" not in address or address in project.classes:
+    if ":" not in address:
         return False
-    module = project.module_of(address)
     name = address.partition(":")[2]
+    if address in project.classes:
+        return decorated(project, address, name)
+    module = project.module_of(address)
     for statement in module.bindings.get(name, ()) if module else ():
         value = getattr(statement, "value", None)
         if (
             isinstance(value, ast.Call)
             and module
-            and module.address(value.func) == "sqlalchemy.orm.declarative_base"
+            and (module.address(value.func) == "sqlalchemy.orm.declarative_base" or generates(value))
         ):
             return True
     return False
+
+
+def generates(call: ast.Call) -> bool:
+    """Whether a call is `registry.generate_base()`."""
+    return isinstance(call.func, ast.Attribute) and call.func.attr == "generate_base"
+
+
+def decorated(project: Project, address: str, name: str) -> bool:
+    """Whether `@as_declarative()` makes a base of a class."""
+    facts, _ = project.classes[address]
+    if not any(target.endswith(".as_declarative") for target in facts.imports.values()):
+        return False
+    module = project.module(facts)
+    node = module.class_node(name) if module else None
+    return node is not None and any(last_name(d) == "as_declarative" for d in node.decorator_list)
 
 
 def column_of(owner: Model, statement: ast.stmt) -> Column | None:

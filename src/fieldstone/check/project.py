@@ -8,6 +8,7 @@ whole project's would not fit; facts stay.
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -206,9 +207,19 @@ class Project:
     def bases(self, address: str) -> list[str]:
         """Addresses of a class's direct bases; "?" for one that cannot be resolved."""
         if address not in self.classes:
-            return []
+            return self.remember(("below", address), lambda: self.given_class(address), [])
         facts, found = self.classes[address]
         return [(self.address(facts, base) if base != "?" else None) or "?" for base in found.bases]
+
+    def given_class(self, address: str) -> list[str]:
+        """The class that `Base = declarative_base(cls=...)` puts below what is made of it."""
+        module = self.module_of(address) if ":" in address else None
+        for statement in module.bindings.get(address.partition(":")[2], ()) if module else ():
+            value = getattr(statement, "value", None)
+            given = names.keyword(value, "cls") if isinstance(value, ast.Call) else None
+            if module and given is not None:
+                return [module.address(given) or "?"]
+        return []
 
     def ancestry(self, address: str) -> list[str]:
         """A class and all above it, nearest first; others' classes and "?" included."""

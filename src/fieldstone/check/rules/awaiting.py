@@ -44,7 +44,7 @@ def missing_await(event: Forgotten | Called, file: File) -> Iterator[Problem]:
         yield Problem(
             call,
             f"`{name}(...)` is not awaited: it does not run, and what it gives is a coroutine.",
-            f"Write `await {name}(...)`.",
+            f"Write `await {name}(...)`{'.' if safe else ', in an `async def`.'}",
             Fix(tuple(awaiting(call, file.module)), safe) if safe else None,
         )
 
@@ -107,8 +107,15 @@ def blocking_session_in_async(call: Called, file: File) -> Iterator[Problem]:
     yield Problem(
         call.node,
         f"`{file.module.text(call.node.func)}` blocks the event loop: no other request is served meanwhile.",
-        f"Write `def` in place of `async def` for this {route}, or use an AsyncSession.",
+        "Use an AsyncSession, or run it in a thread: `await asyncio.to_thread(...)`."
+        if awaits(function.node)
+        else f"Write `def` in place of `async def` for this {route}, or use an AsyncSession.",
     )
+
+
+def awaits(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a function needs to be asynchronous."""
+    return any(isinstance(n, ast.Await | ast.AsyncFor | ast.AsyncWith) for n in ast.walk(function))
 
 
 THREADS = re.compile(r"#.*(?:thread|event loop|blocking)", re.IGNORECASE)

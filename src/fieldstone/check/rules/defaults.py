@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from fieldstone.check import names
 from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
+from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module
 from fieldstone.check.registry import File, rule
 
@@ -132,9 +133,10 @@ def shared_mutable_column_default(call: ast.Call, file: File) -> Iterator[Proble
         settings: Mapped[dict] = mapped_column(JSON, default=dict)
 
     Fine:
-    `Field(default={})` of SQLModel, which copies the default for each instance.
+    `Field(default={})` of SQLModel, which copies the default for each instance, and columns of type
+    `MutableDict.as_mutable(JSON)`, which makes a dict of its own.
     """
-    if file.module.address(call.func) not in names.COLUMNS:
+    if file.module.address(call.func) not in names.COLUMNS or any(map(copies, call.args)):
         return
     given = names.keyword(call, "default")
     if isinstance(given, ast.Dict | ast.List | ast.Set):
@@ -145,6 +147,11 @@ def shared_mutable_column_default(call: ast.Call, file: File) -> Iterator[Proble
             f"Write `default={made}`.",
             Fix((file.module.replace(given, made),), safe=True),
         )
+
+
+def copies(node: ast.expr) -> bool:
+    """Whether a column's type makes its own object of what it is given."""
+    return isinstance(node, ast.Call) and last_name(node) == "as_mutable"
 
 
 def maker_of(given: ast.Dict | ast.List | ast.Set, module: Module) -> str:

@@ -27,15 +27,15 @@ def lazy_load_in_async(read: Read, file: File) -> Iterator[Problem]:
         return review.user.name
 
     Fine:
-    `lazy="selectin"` or `"joined"` on the relationship, `refresh(review, ["user"])`, and instances that
-    were just made.
+    `lazy="selectin"` or `"joined"` on the relationship, `refresh(review, ["user"])`, instances that were
+    just made, and tests that read the one row which they have put into the session themselves.
     """
     thing, relation = read.thing, read.relation
     if relation is None or relation.lazy != "select" or thing.has(read.name) or thing.expired:
         return
     if thing.status is not Status.PERSISTENT or read.session is None or not read.session.asynchronous:
         return
-    if read.name in thing.kept:
+    if read.name in thing.kept or (file.module.facts.trial and not relation.many):
         return
     path = f"{read.model.name}.{read.name}"
     name = file.module.text(read.node.value)

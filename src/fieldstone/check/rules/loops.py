@@ -53,8 +53,19 @@ def query_in_loop(call: Called, file: File) -> Iterator[Problem]:
     yield Problem(
         call.node,
         f"A statement is sent for each `{each}`: as many round trips as there are elements.",
-        "Read all rows before the loop, in one statement with `in_()`, a join or `group_by()`.",
+        instead(call, file.module),
     )
+
+
+def instead(call: Called, module: Module) -> str:
+    """What to write: rows are read together, and written together."""
+    given = call.arguments[0] if call.arguments else None
+    if not isinstance(given, Select) or given.kind not in {"insert", "update", "delete"}:
+        return "Read all rows before the loop, in one statement with `in_()`, a join or `group_by()`."
+    if given.kind == "delete":
+        return "Delete all rows in one statement: `delete(...).where(....in_(keys))`."
+    spelled = module.text(call.node.func)
+    return f"Collect the values, and send them at once after the loop: `{spelled}({given.kind}(...), [...])`."
 
 
 def sends(call: Called) -> bool:
