@@ -1,4 +1,4 @@
-"""Columns of tables: what may be left out, and times that are not what they seem."""
+"""Columns of tables: what may be left out, and times of changes that stand still."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from fieldstone.check.project import Project
 from fieldstone.check.registry import File, Tier, rule
 
 CHANGED = re.compile(r"^(?:last_)?(?:updated?|modified|changed|edited)(?:_(?:at|on|time|date|datetime|ts))?$")
-NAIVE = frozenset({"datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today"})
 SETTING = frozenset({"fastcrud"})
-# The version from which a plain datetime is a column that refuses naive values.
-AWARE_ONLY = (0, 0, 45)
 
 
 @rule("FS002", "optional-without-default", Model, tier=Tier.OPT_IN, repair=Repair.SAFE)
@@ -64,89 +61,6 @@ def defaulted(column: Column, file: File) -> Edit:
     if call.args:
         return file.module.replace(first, "None")
     return file.module.insert_before(first, "default=None, ")
-
-
-@rule("FS014", "datetime-zone-mismatch", Model, ast.Attribute, severity=Severity.ERROR)
-def datetime_zone_mismatch(subject: Model | ast.Attribute, file: File) -> Iterator[Problem]:
-    """A time with or without zone meets a column that refuses it.
-
-    From SQLModel 0.0.45 on a plain `datetime` field refuses times without a zone: `datetime.now()` and
-    `utcnow()` as defaults raise StatementError at the first flush. Before, the column had no zone, and
-    asyncpg refuses times that have one: DataError. `datetime.timezone` after `from datetime import
-    datetime` raises AttributeError when the default is made.
-
-    Bad:
-        from datetime import datetime
-
-        created_at: datetime = Field(default_factory=datetime.utcnow)
-
-    Good:
-        from datetime import UTC, datetime
-
-        created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
-
-    Fine:
-    Fields that say their own type with `sa_type` or `sa_column`.
-    """
-    if isinstance(subject, ast.Attribute):
-        yield from module_of_the_class(subject, file)
-        return
-    if not subject.sqlmodel or subject.fieldstone or not (subject.table or subject.tables_below):
-        return
-    for column in subject.own_columns.values():
-        if says_its_type(column) or not is_datetime(column):
-            continue
-        factory = column.keyword("default_factory")
-        if factory is not None:
-            yield from mismatched(column, factory, file)
-
-
-def module_of_the_class(node: ast.Attribute, file: File) -> Iterator[Problem]:
-    """Find names of the module `datetime` that are asked of its class."""
-    if node.attr not in {"timezone", "timedelta", "UTC", "datetime"}:
-        return
-    if file.module.address(node.value) == "datetime.datetime" and not file.module.shadowed(node.value):
-        yield Problem(
-            node,
-            f"`datetime` is the class here, which has no `{node.attr}`: AttributeError.",
-            f"Write `from datetime import datetime, {node.attr}`, and `{node.attr}` alone.",
-        )
-
-
-def mismatched(column: Column, factory: ast.expr, file: File) -> Iterator[Problem]:
-    """Compare what a default makes with what the column takes."""
-    newer = file.project.versions.at_least("sqlmodel", *AWARE_ONLY)
-    body = factory.body if isinstance(factory, ast.Lambda) else None
-    clock = body if isinstance(body, ast.Call) else None
-    address = file.module.address(clock.func if clock else factory)
-    if address not in NAIVE:
-        return
-    zoned = clock is not None and bool(clock.args or clock.keywords)
-    if newer and not zoned:
-        yield Problem(
-            factory,
-            "The default has no time zone, which the column refuses: ValueError at the first flush.",
-            "Write `default_factory=lambda: datetime.now(UTC)`.",
-        )
-    if newer is False and zoned and "postgresql+asyncpg" in file.project.schemes:
-        yield Problem(
-            factory,
-            "The default has a time zone and the column has none: asyncpg refuses it with a DataError.",
-            "Write `sa_type=DateTime(timezone=True)` as well.",
-        )
-
-
-def says_its_type(column: Column) -> bool:
-    """Whether a field names the type of its column."""
-    return any(column.keyword(name) is not None for name in ("sa_type", "sa_column"))
-
-
-def is_datetime(column: Column) -> bool:
-    """Whether a field is annotated with datetime."""
-    for node in ast.walk(column.annotation) if column.annotation else ():
-        if isinstance(node, ast.Name | ast.Attribute) and column.module.address(node) == "datetime.datetime":
-            return True
-    return False
 
 
 @rule("FS015", "never-updated-timestamp", Model)

@@ -10,6 +10,7 @@ from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
 from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module
 from fieldstone.check.registry import File, rule
+from fieldstone.check.repairs import imported
 
 CLOCKS = frozenset(
     {
@@ -35,6 +36,9 @@ CLOCKS = frozenset(
         "os.urandom",
     }
 )
+NAIVE = frozenset({"datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today"})
+# The version of SQLModel from which a plain datetime is a column that refuses naive values.
+AWARE_ONLY = (0, 0, 45)
 # What is done with a clock's value without changing that it was read once.
 PASSING = frozenset({"str", "int", "float"})
 DESCRIBING = names.FIELDS | names.COLUMNS | frozenset({"pydantic.Field"})
@@ -60,15 +64,31 @@ def eager_default(call: ast.Call, file: File) -> Iterator[Problem]:
     maker = file.module.address(call.func)
     if maker not in DESCRIBING:
         return
+    zoned = zone_of(call, file)
     for keyword in keywords_of(call, file.module):
-        clock = clock_read(keyword.value, file.module)
-        if clock:
+        if clock_read(keyword.value, file.module):
+            made = factory(keyword.value, file.module, zoned is not None)
+            if made is None:
+                continue
+            text, edits = made
+            name = "default_factory=" if renamed(keyword, maker) else f"{keyword.arg}=" if keyword.arg else ""
+            place = keyword if keyword.arg else keyword.value
             yield Problem(
                 keyword.value,
                 f"`{file.module.text(keyword.value)}` runs once, at import: every row gets that value.",
-                f"Write `{written(keyword, maker, file.module)}`.",
-                Fix(tuple(edits(keyword, maker, file.module)), safe=True),
+                f"Write `{name}{text}`.",
+                Fix((*edits, file.module.replace(place, f"{name}{text}")), safe=zoned is not False),
             )
+
+
+def zone_of(call: ast.Call, file: File) -> bool | None:
+    """Whether the column surely refuses times without zone; False if it may; None if it wants none."""
+    typed = [given for given in (names.keyword(call, "sa_type"), names.keyword(call, "sa_column")) if given]
+    for node in (inner for part in (*typed, *call.args) for inner in ast.walk(part)):
+        if isinstance(node, ast.Call) and names.literal(names.keyword(node, "timezone")) is True:
+            return False
+    newer = file.project.versions.at_least("sqlmodel", *AWARE_ONLY)
+    return True if newer and not typed and file.module.address(call.func) == names.FIELD else None
 
 
 def keywords_of(call: ast.Call, module: Module) -> Iterator[ast.keyword]:
@@ -94,29 +114,26 @@ def clock_read(node: ast.expr, module: Module) -> bool:
     return names.dotted(node.func) in PASSING and any(clock_read(given, module) for given in node.args)
 
 
-def factory(value: ast.expr, module: Module) -> str:
-    """The callable that makes the value when it is called."""
-    if isinstance(value, ast.Call) and not value.args and not value.keywords and names.dotted(value.func):
-        return module.text(value.func)
-    return f"lambda: {module.text(value)}"
+def factory(value: ast.expr, module: Module, zoned: bool) -> tuple[str, tuple[Edit, ...]] | None:
+    """The callable that makes the value when it is called, and the import that it needs.
+
+    Where the column wants a zone, a clock without one is given UTC: its own value would be refused.
+    """
+    call = value if isinstance(value, ast.Call) else None
+    bare = call is not None and not call.args and not call.keywords
+    if zoned and bare and call and module.address(call.func) in NAIVE and isinstance(call.func, ast.Attribute):
+        known = imported("datetime.UTC", module) if "datetime.UTC" in module.facts.imports.values() else None
+        zone = known or imported("datetime.timezone", module)
+        text = zone and (zone[0] if known else f"{zone[0]}.utc")
+        return (f"lambda: {module.text(call.func.value)}.now({text})", zone[1]) if zone else None
+    if bare and call and names.dotted(call.func):
+        return module.text(call.func), ()
+    return f"lambda: {module.text(value)}", ()
 
 
 def renamed(keyword: ast.keyword, maker: str | None) -> bool:
     """Whether the keyword has to become `default_factory`."""
     return keyword.arg == "default" and maker in names.FIELDS | {"pydantic.Field"}
-
-
-def written(keyword: ast.keyword, maker: str | None, module: Module) -> str:
-    """What to write."""
-    made = factory(keyword.value, module)
-    if keyword.arg is None:
-        return made
-    return f"{'default_factory' if renamed(keyword, maker) else keyword.arg}={made}"
-
-
-def edits(keyword: ast.keyword, maker: str | None, module: Module) -> Iterator[Edit]:
-    """Write it there."""
-    yield module.replace(keyword if keyword.arg else keyword.value, written(keyword, maker, module))
 
 
 @rule("FS017", "shared-mutable-column-default", ast.Call, repair=Repair.SAFE)

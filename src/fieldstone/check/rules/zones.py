@@ -1,0 +1,162 @@
+"""Times with and without a zone: what makes them, what clients send, and what columns take."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from fieldstone.check import names
+from fieldstone.check.events import Called, Written
+from fieldstone.check.fields import Column
+from fieldstone.check.findings import Problem, Severity
+from fieldstone.check.models import Model, model, table
+from fieldstone.check.registry import File, rule
+from fieldstone.check.routes import parameters_of
+from fieldstone.check.rules.defaults import AWARE_ONLY, NAIVE
+from fieldstone.check.rules.foreignkeys import validated
+
+ASYNCPG = "postgresql+asyncpg"
+
+
+@rule("FS014", "datetime-zone-mismatch", Model, ast.Attribute, Written, Called, severity=Severity.ERROR)
+def datetime_zone_mismatch(
+    subject: Model | ast.Attribute | Written | Called, file: File
+) -> Iterator[Problem]:
+    """A time with or without zone meets a column that refuses it.
+
+    From SQLModel 0.0.45 on a plain `datetime` field refuses times without a zone: `datetime.now()` and
+    `utcnow()` as defaults raise StatementError at the first flush. Before, the column had no zone, and
+    asyncpg refuses times that have one, as those that clients send mostly do: DataError. `datetime.timezone` after `from datetime import
+    datetime` raises AttributeError when the default is made.
+
+    Bad:
+        from datetime import datetime
+
+        created_at: datetime = Field(default_factory=datetime.utcnow)
+
+    Good:
+        from datetime import UTC, datetime
+
+        created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    Fine:
+    Fields that say their own type with `sa_type` or `sa_column`.
+    """
+    match subject:
+        case ast.Attribute():
+            yield from module_of_the_class(subject, file)
+        case Written() | Called():
+            yield from sent_with_zone(subject, file)
+        case _:
+            yield from of_fields(subject, file)
+
+
+def of_fields(found: Model, file: File) -> Iterator[Problem]:
+    """Look at the defaults of a table's own fields."""
+    if not found.sqlmodel or found.fieldstone or not (found.table or found.tables_below):
+        return
+    for column in found.own_columns.values():
+        if says_its_type(column) or not is_datetime(column):
+            continue
+        factory = column.keyword("default_factory")
+        if factory is not None:
+            yield from mismatched(column, factory, file)
+
+
+def module_of_the_class(node: ast.Attribute, file: File) -> Iterator[Problem]:
+    """Find names of the module `datetime` that are asked of its class."""
+    if node.attr not in {"timezone", "timedelta", "UTC", "datetime"}:
+        return
+    if file.module.address(node.value) == "datetime.datetime" and not file.module.shadowed(node.value):
+        yield Problem(
+            node,
+            f"`datetime` is the class here, which has no `{node.attr}`: AttributeError.",
+            f"Write `from datetime import datetime, {node.attr}`, and `{node.attr}` alone.",
+        )
+
+
+def mismatched(column: Column, factory: ast.expr, file: File) -> Iterator[Problem]:
+    """Compare what a default makes with what the column takes."""
+    newer = file.project.versions.at_least("sqlmodel", *AWARE_ONLY)
+    body = factory.body if isinstance(factory, ast.Lambda) else None
+    clock = body if isinstance(body, ast.Call) else None
+    address = file.module.address(clock.func if clock else factory)
+    if address not in NAIVE:
+        return
+    zoned = clock is not None and bool(clock.args or clock.keywords)
+    if newer and not zoned:
+        yield Problem(
+            factory,
+            "The default has no time zone, which the column refuses: ValueError at the first flush.",
+            "Write `default_factory=lambda: datetime.now(UTC)`.",
+        )
+    if newer is False and zoned and "postgresql+asyncpg" in file.project.schemes:
+        yield Problem(
+            factory,
+            "The default has a time zone and the column has none: asyncpg refuses it with a DataError.",
+            "Write `sa_type=DateTime(timezone=True)` as well.",
+        )
+
+
+def says_its_type(column: Column) -> bool:
+    """Whether a field names the type of its column."""
+    return any(column.keyword(name) is not None for name in ("sa_type", "sa_column"))
+
+
+def is_datetime(column: Column) -> bool:
+    """Whether a field is annotated with datetime."""
+    for node in ast.walk(column.annotation) if column.annotation else ():
+        if isinstance(node, ast.Name | ast.Attribute) and column.module.address(node) == "datetime.datetime":
+            return True
+    return False
+
+
+def sent_with_zone(event: Written | Called, file: File) -> Iterator[Problem]:
+    """Find times of a schema that go, as the client sent them, into a column without zone."""
+    if ASYNCPG not in file.project.schemes or file.module.facts.trial:
+        return
+    for owner, name, value in stored(event, file):
+        column = owner.columns.get(name)
+        if column and zoneless(column, file) and may_have_zone(value, event, file):
+            text = file.module.text(value)
+            yield Problem(
+                value,
+                f"A client may send `{text}` with a zone, which asyncpg refuses for this column: DataError.",
+                f"Make the column `DateTime(timezone=True)`, or store `{text}.replace(tzinfo=None)`.",
+            )
+
+
+def stored(event: Written | Called, file: File) -> Iterator[tuple[Model, str, ast.expr]]:
+    """The columns that an event gives a value, and the expressions that make the values."""
+    if isinstance(event, Written):
+        above = file.module.parents.get(event.node)
+        if isinstance(above, ast.Assign):
+            yield event.model, event.node.attr, above.value
+        return
+    made = table(file.project, event.address)
+    if made and event.method is None:
+        yield from ((made, given.arg, given.value) for given in event.node.keywords if given.arg)
+
+
+def zoneless(column: Column, file: File) -> bool:
+    """Whether a column surely has no zone."""
+    if column.maker in names.COLUMNS and column.call is not None:
+        return any(
+            column.module.address(given.func if isinstance(given, ast.Call) else given) == "sqlalchemy.DateTime"
+            and not (isinstance(given, ast.Call) and (given.args or given.keywords))
+            for given in column.call.args
+        )
+    older = file.project.versions.at_least("sqlmodel", *AWARE_ONLY) is False
+    return older and column.maker in {None, names.FIELD} and is_datetime(column) and not says_its_type(column)
+
+
+def may_have_zone(node: ast.expr, event: Written | Called, file: File) -> bool:
+    """Whether an expression is a time as a schema took it from a client."""
+    if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+        return False
+    given = next((a for a, _ in parameters_of(event.place.function) if a.arg == node.value.id), None)
+    schema = model(file.project, file.module.address(given.annotation)) if given else None
+    if schema is None or not schema.schema or schema.open or validated(schema, node.attr):
+        return False
+    column = schema.columns.get(node.attr)
+    return column is not None and is_datetime(column)
