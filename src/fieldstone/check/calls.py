@@ -79,7 +79,8 @@ class Calls(Evaluation):
         keywords = {given.arg or "**": self.value(given.value) for given in node.keywords}
         function = self.analysis.called(callee)
         self.analysis.line = node.lineno
-        before = self.state.copy() if isinstance(receiver, Session) else self.state
+        changing = isinstance(receiver, Session) or function is not None
+        before = self.state.copy() if changing else self.state
         result = self.result(node, receiver, method, callee, function, arguments, keywords)
         address = callee.address if isinstance(callee, Named) else None
         self.emit(

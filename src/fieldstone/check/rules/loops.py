@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from fieldstone.check import names
 from fieldstone.check.annotations import SESSION_NAMES
 from fieldstone.check.evaluation import bound_in
+from fieldstone.check.callers import Passed, passed, read_inside
 from fieldstone.check.events import Called, Loop, Place, Read
 from fieldstone.check.findings import Problem
 from fieldstone.check.flow import mentions
 from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module, blocks
 from fieldstone.check.registry import File, Tier, rule
+from fieldstone.check.routes import parameters_of
 from fieldstone.check.sessioncalls import STATEMENTS
 from fieldstone.check.statements import QUERY_ENDS
-from fieldstone.check.values import Many, Select, Session, Status, Thing
+from fieldstone.check.values import Many, Select, Session, Status
 
 # Names that say that a loop is over few things of many rows each, or over tries.
 FEW = re.compile(
@@ -198,9 +200,17 @@ def relationship_in_loop(read: Read, file: File) -> Iterator[Problem]:
     Relationships with `lazy="selectin"` or `"joined"` are loaded with their rows.
     """
     thing, relation = read.thing, read.relation
-    if relation is None or relation.lazy != "select" or thing.has(read.name) or file.module.facts.trial:
+    if relation is None or relation.lazy != "select" or file.module.facts.trial:
         return
-    if (
+    path = f"{read.model.name}.{read.name}"
+    called = passed_in_loop(read, file)
+    if called:
+        yield Problem(
+            read.node,
+            f"`{called.caller}` calls this for each row, and `{path}` is not loaded: a statement each time.",
+            f"Add `.options(selectinload({path}))` to the query in `{called.caller}`.",
+        )
+    if thing.has(read.name) or (
         thing.status is not Status.PERSISTENT
         or read.session is None
         or read.session.asynchronous is not False
@@ -209,7 +219,6 @@ def relationship_in_loop(read: Read, file: File) -> Iterator[Problem]:
     loop = next((loop for loop in read.place.loops if mentions(read.node.value, loop.names)), None)
     if loop is None or isinstance(loop.node, ast.While) or read_inside(thing, loop):
         return
-    path = f"{read.model.name}.{read.name}"
     yield Problem(
         read.node,
         f"`{path}` is not loaded with its rows: each turn of the loop sends a statement.",
@@ -217,11 +226,17 @@ def relationship_in_loop(read: Read, file: File) -> Iterator[Problem]:
     )
 
 
-def read_inside(thing: Thing, loop: Loop) -> bool:
-    """Whether each turn of a loop reads or makes the instance anew, so that it is no row of one query."""
-    if not isinstance(loop.node, ast.For | ast.AsyncFor):
-        return False
-    return loop.node.body[0].lineno <= thing.origin <= (loop.node.end_lineno or 0)
+def passed_in_loop(read: Read, file: File) -> Passed | None:
+    """The call that passes the function rows in a loop whose query did not load the relationship."""
+    name, function = read.node.value, read.place.function
+    if read.thing.status is not Status.UNKNOWN or read.session or not isinstance(name, ast.Name):
+        return None
+    if name.id not in {argument.arg for argument, _ in parameters_of(function)}:
+        return None
+    for one in passed(file.analysis, function, name.id):
+        if one.repeated and not one.asynchronous and not one.thing.has(read.name):
+            return one
+    return None
 
 
 @rule("FS402", "commit-in-loop", Called, tier=Tier.OPT_IN)
