@@ -7,17 +7,17 @@ import re
 from collections.abc import Iterator
 
 from fieldstone.check import names
-from fieldstone.check.events import Read, Returned
+from fieldstone.check.events import Called, Read, Returned
 from fieldstone.check.fields import target_of
 from fieldstone.check.findings import Fix, Problem, Repair, Severity
 from fieldstone.check.flow import mentions
 from fieldstone.check.lookup import last_name
 from fieldstone.check.models import model
 from fieldstone.check.modules import Function, Module
-from fieldstone.check.registry import File, rule
+from fieldstone.check.registry import File, Tier, rule
 from fieldstone.check.repairs import line_after, line_before
 from fieldstone.check.routes import Route, route_of
-from fieldstone.check.values import Session, State, Status, Thing
+from fieldstone.check.values import Instance, Session, State, Status, Thing
 
 
 @rule("FS204", "expired-after-commit", Read, severity=Severity.ERROR, repair=Repair.UNSAFE)
@@ -71,6 +71,57 @@ def spelled(state: State, key: str | None) -> str | None:
     if key is not None and key.startswith("self."):
         return key
     return next((n for n, v in state.names.items() if isinstance(v, Session) and v.key == key), None)
+
+
+@rule("FS205", "passing-orm-object-across-commit", Called, tier=Tier.OPT_IN)
+def passed_across_commit(call: Called, file: File) -> Iterator[Problem]:
+    """An instance that an asynchronous commit has expired is passed to another function.
+
+    Nothing at the call shows that it is empty: the first attribute that the other function reads, now
+    or after its next change, raises MissingGreenlet there. A key can be passed anywhere.
+
+    Bad:
+        await session.commit()
+        await notify(task)
+
+    Good:
+        task_id = task.id
+        await session.commit()
+        await notify(session, task_id)
+
+    Fine:
+    Sessions with `expire_on_commit=False`, instances that were refreshed, and functions that refresh them.
+    """
+    if call.function is None or any(last_name(c) in RENEWING for c in calls_in(call.function)):
+        return
+    given = [*zip(call.node.args, call.arguments, strict=False)]
+    given += [(k.value, call.keywords[k.arg]) for k in call.node.keywords if k.arg in call.keywords]
+    for node, value in given:
+        thing = call.state.thing(value) if isinstance(value, Instance) else None
+        if thing is None or not thing.expired or thing.expired.verb != "commit" or thing.kept:
+            continue
+        session = next((s for s in sessions_of(call) if s.key == thing.session), None)
+        if session and session.asynchronous and thing.status is Status.PERSISTENT:
+            text, name = file.module.text(node), call.function.node.name
+            yield Problem(
+                node,
+                f"The commit in line {thing.expired.line} expired `{text}`: what `{name}` reads of it raises"
+                " MissingGreenlet.",
+                f"Take `{text}.id` before the commit, pass that, and let `{name}` read the row.",
+            )
+
+
+RENEWING = frozenset({"refresh", "merge", "get", "get_one"})
+
+
+def calls_in(function: Function) -> Iterator[ast.Call]:
+    """The calls in a function."""
+    return (node for node in ast.walk(function.node) if isinstance(node, ast.Call))
+
+
+def sessions_of(call: Called) -> Iterator[Session]:
+    """The sessions that names are bound to where a call is made."""
+    return (value for value in call.state.names.values() if isinstance(value, Session))
 
 
 @rule("FS206", "expired-after-rollback", Read, severity=Severity.ERROR)

@@ -165,7 +165,10 @@ def takes_batches(call: Called, loop: Loop) -> bool:
     return any(
         isinstance(inner, ast.Call)
         and last_name(inner) in WHOLE
-        and any(isinstance(given, ast.Name) and given.id in loop.names for given in inner.args)
+        and any(
+            isinstance(given, ast.Name) and given.id in loop.names
+            for given in (*inner.args, getattr(inner.func, "value", None))
+        )
         for part in [call.node, *assigned_before(call, loop)]
         for inner in ast.walk(part)
     )

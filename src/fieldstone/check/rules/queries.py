@@ -121,7 +121,23 @@ def bracketed(node: ast.expr, module: Module) -> bool:
 
 def effect(node: ast.expr) -> str:
     """What becomes of the condition."""
-    return "one side is dropped" if isinstance(node, ast.BoolOp) else "the condition becomes False"
+    held = truth(node.values[0] if isinstance(node, ast.BoolOp) else getattr(node, "operand", node))
+    if held is None:
+        return "TypeError, a clause has no truth value"
+    if isinstance(node, ast.BoolOp):
+        return "one side is dropped"
+    return f"the condition becomes {held is not isinstance(node, ast.UnaryOp)}"
+
+
+def truth(node: ast.expr) -> bool | None:
+    """What Python takes a condition on a column for; None where asking raises."""
+    match node:
+        case ast.Attribute() | ast.Compare(ops=[ast.NotEq() | ast.IsNot() | ast.NotIn()]):
+            return True
+        case ast.Compare(ops=[ast.Eq() | ast.Is() | ast.In()]):
+            return False
+        case _:
+            return None
 
 
 @rule("FS304", "joined-collection-without-unique", Called, severity=Severity.ERROR, repair=Repair.SAFE)
