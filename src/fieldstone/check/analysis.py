@@ -285,7 +285,7 @@ class Analysis:
         if address in names.SELECTS:
             return selected(address, arguments)
         if address in STATEMENTS:
-            return selected(address, (UNKNOWN,), STATEMENTS[address])
+            return selected(address, arguments[:1] or (UNKNOWN,), STATEMENTS[address])
         if address in self.project.classes:
             if table(self.project, address):
                 return evaluation.born(Thing(address, Status.TRANSIENT, origin=node.lineno))

@@ -14,6 +14,7 @@ from fieldstone.check.registry import File, rule
 from fieldstone.check.routes import parameters_of
 from fieldstone.check.rules.defaults import AWARE_ONLY, NAIVE
 from fieldstone.check.rules.foreignkeys import validated
+from fieldstone.check.values import Named, Select
 
 ASYNCPG = "postgresql+asyncpg"
 
@@ -46,7 +47,7 @@ def datetime_zone_mismatch(
         case ast.Attribute():
             yield from module_of_the_class(subject, file)
         case Written() | Called():
-            yield from sent_with_zone(subject, file)
+            yield from stored_times(subject, file)
         case _:
             yield from of_fields(subject, file)
 
@@ -111,14 +112,29 @@ def is_datetime(column: Column) -> bool:
     return False
 
 
-def sent_with_zone(event: Written | Called, file: File) -> Iterator[Problem]:
-    """Find times of a schema that go, as the client sent them, into a column without zone."""
-    if ASYNCPG not in file.project.schemes or file.module.facts.trial:
+def stored_times(event: Written | Called, file: File) -> Iterator[Problem]:
+    """Find times that code, or a client, puts into a column which refuses them."""
+    if file.module.facts.trial:
         return
+    asyncpg = ASYNCPG in file.project.schemes
     for owner, name, value in stored(event, file):
         column = owner.columns.get(name)
-        if column and zoneless(column, file) and may_have_zone(value, event, file):
-            text = file.module.text(value)
+        if column is None or owner.fieldstone:
+            continue
+        text, clock = file.module.text(value), clock_of(value, file)
+        if clock == "naive" and wants_zone(column, file):
+            yield Problem(
+                value,
+                f"`{text}` has no time zone, which the column refuses: StatementError at the flush.",
+                "Write `datetime.now(UTC)`.",
+            )
+        elif clock == "aware" and asyncpg and zoneless(column, file):
+            yield Problem(
+                value,
+                f"`{text}` has a time zone and the column has none: asyncpg refuses it with a DataError.",
+                "Make the column `DateTime(timezone=True)`.",
+            )
+        elif asyncpg and zoneless(column, file) and may_have_zone(value, event, file):
             yield Problem(
                 value,
                 f"A client may send `{text}` with a zone, which asyncpg refuses for this column: DataError.",
@@ -133,9 +149,31 @@ def stored(event: Written | Called, file: File) -> Iterator[tuple[Model, str, as
         if isinstance(above, ast.Assign):
             yield event.model, event.node.attr, above.value
         return
-    made = table(file.project, event.address)
-    if made and event.method is None:
-        yield from ((made, given.arg, given.value) for given in event.node.keywords if given.arg)
+    select = event.receiver if isinstance(event.receiver, Select) else None
+    entity = select.entities[0] if select and select.kind in {"insert", "update"} else None
+    written = event.method in {"values", "on_conflict_do_update"} and isinstance(entity, Named)
+    address = entity.address if written and isinstance(entity, Named) else None
+    made = table(file.project, address or (event.address if event.method is None else None))
+    if made is None:
+        return
+    yield from ((made, given.arg, given.value) for given in event.node.keywords if given.arg)
+    for given in [*event.node.args, names.keyword(event.node, "set_")] if written else ():
+        if isinstance(given, ast.Dict):
+            for key, value in zip(given.keys, given.values, strict=True):
+                yield made, str(names.literal(key)), value
+
+
+def clock_of(node: ast.expr, file: File) -> str | None:
+    """Whether an expression reads a clock with a zone, or one without."""
+    if not isinstance(node, ast.Call) or file.module.address(node.func) not in NAIVE:
+        return None
+    return "aware" if node.args or node.keywords else "naive"
+
+
+def wants_zone(column: Column, file: File) -> bool:
+    """Whether a column is one of SQLModel that takes nothing but times with a zone."""
+    newer = file.project.versions.at_least("sqlmodel", *AWARE_ONLY) is True
+    return newer and column.maker in {None, names.FIELD} and is_datetime(column) and not says_its_type(column)
 
 
 def zoneless(column: Column, file: File) -> bool:
