@@ -106,7 +106,9 @@ def arguments(call: Called, function: Function) -> Iterator[tuple[str, ast.expr,
 
 def is_row(node: ast.expr, thing: Thing, loop: Loop) -> bool:
     """Whether an argument is a row of the query that a loop goes through."""
-    return not isinstance(loop.node, ast.While) and mentions(node, loop.names) and not read_inside(thing, loop)
+    return (
+        not isinstance(loop.node, ast.While) and mentions(node, loop.names) and not read_inside(thing, loop)
+    )
 
 
 def read_inside(thing: Thing, loop: Loop) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fieldstone.check import names
-from fieldstone.check.events import Awaited, Event, Forgotten, Loop, Place, Read, Returned
+from fieldstone.check.events import Awaited, Event, Forgotten, Loop, Place, Read, Returned, RowRead
 from fieldstone.check.fields import EAGER, EXPLICIT
 from fieldstone.check.lookup import decorated_as, method_of
 from fieldstone.check.models import Model, model
@@ -273,8 +273,20 @@ class Evaluation:
                 return self.analysis.object_attribute(address, node.attr, base)
             case Coroutine():
                 return self.finished(base, node)
+            case Row(elements=[Instance() as only]):
+                return self.row_attribute(node, only)
             case _:
                 return UNKNOWN
+
+    def row_attribute(self, node: ast.Attribute, only: Instance) -> Value:
+        """Read an attribute of a row of one entity: that is the entity's name, or there is none."""
+        thing = self.state.things[only.thing]
+        known = model(self.project, thing.model)
+        if known is None or node.attr == known.name:
+            return only if known else UNKNOWN
+        if thing.status is Status.PERSISTENT and node.attr in known.columns | known.relations:
+            self.emit(RowRead(node, self.place, known, self.state))
+        return UNKNOWN
 
     def instance_attribute(self, node: ast.Attribute, base: Instance, called: bool) -> Value:
         """Read an attribute of an instance of a table."""

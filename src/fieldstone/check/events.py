@@ -88,6 +88,16 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
+class RowRead:
+    """An attribute of a row is read that holds one entity of a select."""
+
+    node: ast.Attribute
+    place: Place
+    model: Model
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """An attribute of an instance is set."""
 
@@ -135,4 +145,4 @@ class Awaited:
     state: State
 
 
-Event = Called | Read | Written | Returned | Forgotten | Awaited
+Event = Called | Read | RowRead | Written | Returned | Forgotten | Awaited

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from fieldstone.check import names
 from fieldstone.check.fields import Column
-from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
+from fieldstone.check.findings import Edit, Fix, Problem, Repair
 from fieldstone.check.models import Model
 from fieldstone.check.project import Project
 from fieldstone.check.registry import File, Tier, rule

@@ -121,7 +121,13 @@ def factory(value: ast.expr, module: Module, zoned: bool) -> tuple[str, tuple[Ed
     """
     call = value if isinstance(value, ast.Call) else None
     bare = call is not None and not call.args and not call.keywords
-    if zoned and bare and call and module.address(call.func) in NAIVE and isinstance(call.func, ast.Attribute):
+    if (
+        zoned
+        and bare
+        and call
+        and module.address(call.func) in NAIVE
+        and isinstance(call.func, ast.Attribute)
+    ):
         known = imported("datetime.UTC", module) if "datetime.UTC" in module.facts.imports.values() else None
         zone = known or imported("datetime.timezone", module)
         text = zone and (zone[0] if known else f"{zone[0]}.utc")

@@ -46,7 +46,8 @@ def expired_after_commit(read: Read, file: File) -> Iterator[Problem]:
         yield Problem(
             read.node,
             f"The commit in line {expired} expired `{name}`, so `.{read.name}` raises MissingGreenlet.",
-            f"Write `await {called(read)}.refresh({name})` first, or make sessions with `expire_on_commit=False`.",
+            f"Write `await {called(read)}.refresh({name})` first, or make sessions with "
+            "`expire_on_commit=False`.",
             refreshed(read, file.module),
         )
 
@@ -216,13 +217,18 @@ def read_again(returned: Returned, thing: Thing, text: str, module: Module) -> F
     if not closed:
         edit = line_before(returned.node, text, module)
         return Fix((edit,), safe=True) if edit else None
+    line = thing.expired.line if thing.expired else 0
     for node in ast.walk(returned.place.function.node):
-        call = node.value if isinstance(node, ast.Expr) else None
-        call = call.value if isinstance(call, ast.Await) else call
-        if isinstance(node, ast.Expr) and isinstance(call, ast.Call) and last_name(call) == "commit":
-            if thing.expired and node.lineno == thing.expired.line and (edit := line_after(node, text, module)):
-                return Fix((edit,), safe=True)
+        if isinstance(node, ast.Expr) and node.lineno == line and commits(node.value):
+            edit = line_after(node, text, module)
+            return Fix((edit,), safe=True) if edit else None
     return None
+
+
+def commits(node: ast.expr) -> bool:
+    """Whether an expression is a call of `commit`, awaited or not."""
+    call = node.value if isinstance(node, ast.Await) else node
+    return isinstance(call, ast.Call) and last_name(call) == "commit"
 
 
 def answered(function: Function, route: Route, session: Session | None) -> str | None:

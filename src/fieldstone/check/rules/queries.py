@@ -1,4 +1,4 @@
-"""Statements that say something else than they seem to, and results that are read in the wrong way."""
+"""Statements that say something else than they seem to, or more than they should."""
 
 from __future__ import annotations
 
@@ -7,19 +7,13 @@ from collections.abc import Iterator
 
 from fieldstone.check import names
 from fieldstone.check.events import Called
-from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity, Span
+from fieldstone.check.findings import Fix, Problem, Repair, Severity
 from fieldstone.check.models import table
 from fieldstone.check.modules import Module
 from fieldstone.check.registry import File, Tier, rule
 from fieldstone.check.values import Named, Result, Select
 
 CONDITIONS = frozenset({"where", "filter", "having"})
-RESULTS = frozenset(
-    {"all", "one", "one_or_none", "scalar_one", "scalar_one_or_none", "fetchall", "partitions"}
-)
-FETCHES = frozenset({"scalars", "exec", "execute", "unique", "mappings", "query", "filter", "where"})
-# What ScalarResult, which `exec` gives for one entity, calls what the caller meant.
-INSTEAD = {"scalars": "", "scalar_one_or_none": "one_or_none", "scalar_one": "one", "scalar": "first"}
 
 
 @rule("FS303", "python-boolean-in-where", Called, severity=Severity.ERROR, repair=Repair.SAFE)
@@ -138,115 +132,6 @@ def truth(node: ast.expr) -> bool | None:
             return False
         case _:
             return None
-
-
-@rule("FS304", "joined-collection-without-unique", Called, severity=Severity.ERROR, repair=Repair.SAFE)
-def joined_collection_without_unique(call: Called, file: File) -> Iterator[Problem]:
-    """A collection is loaded by join, and the rows are taken without `unique()`.
-
-    The join gives a row for each element of the collection; SQLAlchemy refuses to hand these out:
-    InvalidRequestError, "The unique() method must be invoked".
-
-    Bad:
-        statement = select(Team).options(joinedload(Team.heroes))
-        teams = session.exec(statement).all()
-
-    Good:
-        statement = select(Team).options(joinedload(Team.heroes))
-        teams = session.exec(statement).unique().all()
-
-    Fine:
-    `first()`, and the legacy Query, which does it by itself.
-    """
-    result = call.receiver
-    if not isinstance(result, Result) or result.unique or result.legacy or call.method not in RESULTS:
-        return
-    entity = result.select.entities[0] if result.select.entities else None
-    loaded = table(file.project, entity.address) if isinstance(entity, Named) else None
-    if loaded is None or not isinstance(call.node.func, ast.Attribute):
-        return
-    many = [
-        name for name, relation in loaded.relations.items() if relation.many and name in result.select.joined
-    ]
-    if many:
-        func = call.node.func
-        yield Problem(
-            call.node,
-            f"`{loaded.name}.{many[0]}` is loaded by join: `{call.method}()` raises InvalidRequestError.",
-            f"Write `.unique().{call.method}()`, or load it with `selectinload`.",
-            Fix((file.module.insert_after(func.value, ".unique()"),), safe=True),
-        )
-
-
-@rule("FS305", "wrong-result-accessor", Called, severity=Severity.ERROR, repair=Repair.SAFE)
-def wrong_result_accessor(call: Called, file: File) -> Iterator[Problem]:
-    """What `exec` of SQLModel gives is asked for scalars that it already holds.
-
-    For a select of one entity `exec` gives a ScalarResult, which has no `scalars`, `scalar_one` or
-    `scalar_one_or_none`: AttributeError.
-
-    Bad:
-        task = session.exec(select(Task)).scalar_one_or_none()
-
-    Good:
-        task = session.exec(select(Task)).one_or_none()
-
-    Fine:
-    `select` of SQLAlchemy, for which `exec` gives an ordinary Result.
-    """
-    result = call.receiver
-    if not isinstance(result, Result) or not result.scalars or call.method not in INSTEAD or result.legacy:
-        return
-    select = result.select
-    if select.sqlmodel is not True or len(select.entities) != 1 or select.kind != "select":
-        return
-    right = INSTEAD[call.method]
-    if isinstance(call.node.func, ast.Attribute):
-        yield Problem(
-            call.node,
-            f"`exec` gives scalars already, which have no `{call.method}`: AttributeError.",
-            f"Write `{right}()` in its place." if right else "Leave `.scalars()` out.",
-            Fix((after(call.node.func, call.node, f".{right}()" if right else "", file.module),), safe=True),
-        )
-
-
-def after(attribute: ast.Attribute, call: ast.Call, text: str, module: Module) -> Edit:
-    """Replace what follows the object of a method call."""
-    start, end = module.span(attribute.value), module.span(call)
-    return Edit(Span(start.end_line, start.end_column, end.end_line, end.end_column), text)
-
-
-@rule("FS308", "len-of-all", ast.Call)
-def len_of_all(call: ast.Call, file: File) -> Iterator[Problem]:
-    """All rows are loaded to count them.
-
-    Every row is sent, and every one becomes an object, to be thrown away; the time grows with the table.
-
-    Bad:
-        total = len(session.exec(select(Task)).all())
-
-    Good:
-        total = session.exec(select(func.count()).select_from(Task)).one()
-
-    Fine:
-    Rows that are used otherwise as well.
-    """
-    if names.dotted(call.func) != "len" or len(call.args) != 1 or file.module.facts.trial:
-        return
-    fetched = call.args[0]
-    chain: list[str] = []
-    node = fetched
-    while isinstance(node, ast.Call | ast.Attribute | ast.Await):
-        if isinstance(node, ast.Attribute):
-            chain.append(node.attr)
-        node = node.func if isinstance(node, ast.Call) else node.value
-    text = file.module.text(fetched)
-    if chain[:1] in (["all"], ["fetchall"]) and set(chain) & FETCHES and "returning" not in text:
-        yield Problem(
-            call,
-            "Every row is loaded and made an object, only to be counted.",
-            "Count in the database: `select(func.count()).select_from(...)`.",
-        )
 
 
 @rule("FS309", "paginate-without-order", Called, tier=Tier.OPT_IN)

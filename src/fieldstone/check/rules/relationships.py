@@ -153,9 +153,7 @@ def keys_between(found: Model, other: Model) -> list[str]:
     ]
 
 
-@rule(
-    "FS007", "self-reference-without-remote-side", Model, severity=Severity.ERROR, repair=Repair.UNSAFE
-)
+@rule("FS007", "self-reference-without-remote-side", Model, severity=Severity.ERROR, repair=Repair.UNSAFE)
 def self_reference_without_remote_side(found: Model, file: File) -> Iterator[Problem]:
     """A table refers to itself, and nothing says which side is the parent.
 
@@ -197,7 +195,9 @@ def self_reference_without_remote_side(found: Model, file: File) -> Iterator[Pro
         remote = f"{found.name}.{referred(found)}"
         edit = with_option(relation.call, "remote_side", f'"{remote}"', file.module)
         direct = file.module.address(relation.call.func) != names.RELATIONSHIP
-        said = f'remote_side="{remote}"' if direct else f'sa_relationship_kwargs={{"remote_side": "{remote}"}}'
+        said = (
+            f'remote_side="{remote}"' if direct else f'sa_relationship_kwargs={{"remote_side": "{remote}"}}'
+        )
         yield Problem(
             relation.node,
             f"Nothing says that `{relation.name}` is the one side: mapping fails with ArgumentError.",
@@ -259,7 +259,10 @@ def unreadable(annotation: ast.expr, file: File) -> bool:
 
 def requoted(annotation: ast.expr, file: File) -> Fix | None:
     """Quote the class alone; None under the future import, which the whole file may rely on."""
-    if not isinstance(annotation, ast.Constant) or "__future__.annotations" in file.module.facts.imports.values():
+    if (
+        not isinstance(annotation, ast.Constant)
+        or "__future__.annotations" in file.module.facts.imports.values()
+    ):
         return None
     try:
         inner = ast.parse(str(annotation.value).strip(), mode="eval").body

@@ -122,9 +122,7 @@ def inside(field: ast.Call, keyword: ast.keyword, module: Module) -> Fix | None:
     return Fix((taken,), safe=True) if ast.dump(said) == ast.dump(keyword.value) else None
 
 
-def referring(
-    field: ast.Call, target: ast.expr, whole: ast.Call, taken: Edit, module: Module
-) -> Fix | None:
+def referring(field: ast.Call, target: ast.expr, whole: ast.Call, taken: Edit, module: Module) -> Fix | None:
     """Make the foreign key of a field one of its Column."""
     known = imported("sqlalchemy.ForeignKey", module)
     keyed = any("ForeignKey" in module.text(given) for given in whole.args)

@@ -26,9 +26,9 @@ def datetime_zone_mismatch(
     """A time with or without zone meets a column that refuses it.
 
     From SQLModel 0.0.45 on a plain `datetime` field refuses times without a zone: `datetime.now()` and
-    `utcnow()` as defaults raise StatementError at the first flush. Before, the column had no zone, and
-    asyncpg refuses times that have one, as those that clients send mostly do: DataError. `datetime.timezone` after `from datetime import
-    datetime` raises AttributeError when the default is made.
+    `utcnow()` raise StatementError at the flush. Before, the column had no zone, and asyncpg refuses times
+    that have one, as those that clients send mostly do: DataError. `datetime.timezone` after `from
+    datetime import datetime` raises AttributeError when the default is made.
 
     Bad:
         from datetime import datetime
@@ -179,13 +179,16 @@ def wants_zone(column: Column, file: File) -> bool:
 def zoneless(column: Column, file: File) -> bool:
     """Whether a column surely has no zone."""
     if column.maker in names.COLUMNS and column.call is not None:
-        return any(
-            column.module.address(given.func if isinstance(given, ast.Call) else given) == "sqlalchemy.DateTime"
-            and not (isinstance(given, ast.Call) and (given.args or given.keywords))
-            for given in column.call.args
-        )
+        return any(is_naive_type(given, column) for given in column.call.args)
     older = file.project.versions.at_least("sqlmodel", *AWARE_ONLY) is False
     return older and column.maker in {None, names.FIELD} and is_datetime(column) and not says_its_type(column)
+
+
+def is_naive_type(node: ast.expr, column: Column) -> bool:
+    """Whether an expression is `DateTime`, or `DateTime()`."""
+    if isinstance(node, ast.Call):
+        return not node.args and not node.keywords and is_naive_type(node.func, column)
+    return column.module.address(node) == "sqlalchemy.DateTime"
 
 
 def may_have_zone(node: ast.expr, event: Written | Called, file: File) -> bool:
