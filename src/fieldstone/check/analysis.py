@@ -211,6 +211,8 @@ class Analysis:
     def object_attribute(self, address: str, name: str, base: Value) -> Value:
         """An attribute of an instance of a class of the project."""
         function = method_of(self.project, address, name)
+        if function and self.otherwise_below(address, function):
+            return UNKNOWN
         if function:
             if decorated_as(function, "property", "cached_property"):
                 summary = self.summary(function)
@@ -218,6 +220,16 @@ class Analysis:
             return Method(function, base)
         key = ("attribute", address, name)
         return self.project.remember(key, lambda: self.declared_attribute(address, name), MEANWHILE)
+
+    def otherwise_below(self, address: str, function: Function) -> bool:
+        """Whether a class below has the method as a coroutine where this one has not, or the reverse."""
+        name = function.node.name
+
+        def differs() -> bool:
+            below = (method_of(self.project, a, name) for a in self.project.descendants(address))
+            return any(other is not None and other.asynchronous != function.asynchronous for other in below)
+
+        return self.project.remember(("otherwise", address, name), differs, False)
 
     def declared_attribute(self, owner: str, name: str) -> Value:
         """What class bodies annotate, or `__init__` assigns, under a name."""

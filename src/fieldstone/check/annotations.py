@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import replace
 
 from fieldstone.check import names
 from fieldstone.check.models import model
-from fieldstone.check.modules import Module
+from fieldstone.check.modules import Function, Module
 from fieldstone.check.project import Project
 from fieldstone.check.values import (
     PLAIN,
@@ -63,6 +64,12 @@ DATA = frozenset(
 )
 SESSION_NAMES = frozenset({"session", "db", "db_session", "async_session", "database_session", "sess"})
 
+# What clients of other databases, and registries of sessions, have and sessions have not.
+FOREIGN = frozenset(
+    {"session", "fetch_one", "fetch_all", "fetch", "fetchrow", "fetchval", "cursor", "collection", "find_one"}
+    | {"insert_one", "find", "aggregate", "table", "from_", "rpc", "hget", "hset", "post", "put", "patch"}
+)
+
 Born = Callable[[Thing], Instance]
 
 
@@ -98,6 +105,20 @@ class Annotations:
         if isinstance(default, ast.Constant) and default.value is not None:
             return Plain(type(default.value).__name__)
         return UNKNOWN
+
+    def as_used(self, value: Value, name: str, function: Function) -> Value:
+        """Correct a session by how the function uses it: what is awaited is asynchronous.
+
+        What was taken for a session by its name alone, and is used as none is used, is no session.
+        """
+        if not isinstance(value, Session) or value.asynchronous:
+            return value
+        if value.asynchronous is None and any(is_foreign(node, name) for node in ast.walk(function.node)):
+            return UNKNOWN
+        awaited = (n.value for n in ast.walk(function.node) if isinstance(n, ast.Await))
+        if function.asynchronous and any(is_method_call(node, name) for node in awaited):
+            return replace(value, asynchronous=True, expires=self.expires(True))
+        return value
 
     def dependency(self, module: Module, node: ast.expr | None, key: str) -> Value | None:
         """What `Depends(f)` gives; None if the expression is no dependency."""
@@ -208,6 +229,22 @@ class Annotations:
         if any(above.startswith("enum.") for above in ancestry):
             return PLAIN
         return Object(address)
+
+
+def is_method_call(node: ast.AST, name: str) -> bool:
+    """Whether an expression calls a method of what a name means."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and names.dotted(node.func.value) == name
+    )
+
+
+def is_foreign(node: ast.AST, name: str) -> bool:
+    """Whether an expression calls a parameter, or asks it for what no session has."""
+    if isinstance(node, ast.Call):
+        return names.dotted(node.func) == name
+    return isinstance(node, ast.Attribute) and node.attr in FOREIGN and names.dotted(node.value) == name
 
 
 def is_ellipsis_last(parts: list[ast.expr]) -> bool:

@@ -70,9 +70,8 @@ class Flow(Calls):
             *zip(arguments, defaults, strict=True),
             *zip(given.kwonlyargs, given.kw_defaults, strict=True),
         ]:
-            bound[argument.arg] = self.told(
-                self.annotations.parameter(self.module, argument, default), argument.arg
-            )
+            value = self.annotations.parameter(self.module, argument, default)
+            bound[argument.arg] = self.annotations.as_used(value, argument.arg, self.function)
         for extra in (given.vararg, given.kwarg):
             if extra:
                 bound[extra.arg] = UNKNOWN
@@ -90,19 +89,6 @@ class Flow(Calls):
             return Named(owner)
         known = model(self.project, owner)
         return self.born(Thing(owner, Status.UNKNOWN)) if known and known.table else Object(owner)
-
-    def told(self, value: Value, name: str) -> Value:
-        """Correct a session by how the function uses it: what is awaited is asynchronous."""
-        if isinstance(value, Session) and not value.asynchronous and self.function.asynchronous:
-            for node in ast.walk(self.function.node):
-                call = node.value if isinstance(node, ast.Await) else None
-                if (
-                    isinstance(call, ast.Call)
-                    and isinstance(call.func, ast.Attribute)
-                    and names.dotted(call.func.value) == name
-                ):
-                    return replace(value, asynchronous=True, expires=self.analysis.expires(True))
-        return value
 
     # Blocks
 

@@ -75,6 +75,17 @@ class Module:
         """The node that each node stands in."""
         return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
 
+    @cached_property
+    def script(self) -> bool:
+        """Whether the file is started by hand, and serves nothing."""
+        served = {"fastapi", "starlette", "flask", "litestar", "django"}
+        if served & {target.partition(".")[0] for target in self.facts.imports.values()}:
+            return False
+        return any(
+            isinstance(statement, ast.If) and self.text(statement.test).startswith("__name__ ==")
+            for statement in self.tree.body
+        )
+
     def above(self, node: ast.AST) -> Iterator[ast.AST]:
         """Walk from a node's parent to the module."""
         while node in self.parents:

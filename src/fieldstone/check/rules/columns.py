@@ -83,7 +83,8 @@ def never_updated_timestamp(found: Model, file: File) -> Iterator[Problem]:
     if not (found.table or (found.sqlmodel and found.tables_below) or declared_mixin(found)):
         return
     for column in found.own_columns.values():
-        if not CHANGED.match(column.name) or column.name in file.project.assigned:
+        known = file.project.assigned | set(file.module.facts.assigned)
+        if not CHANGED.match(column.name) or column.name in known:
             continue
         if made_once(column) and not sets_by_itself(file.project):
             yield Problem(
@@ -114,6 +115,8 @@ def made_once(column: Column) -> bool:
         return False
     if column.keyword("sa_column") is not None and column.sa_column is None:
         return False
+    if any("ON UPDATE" in column.module.text(call).upper() for call in calls):
+        return False  # MySQL does it
     said = {keyword.arg for call in calls for keyword in call.keywords}
     if isinstance(extra, ast.Dict):
         said |= {str(names.literal(key)) for key in extra.keys}

@@ -46,7 +46,7 @@ def query_in_loop(call: Called, file: File) -> Iterator[Problem]:
     Fine:
     Loops over batches, retries, and loops that end after the statement.
     """
-    if file.module.facts.trial or not sends(call):
+    if file.module.facts.trial or file.module.script or not sends(call):
         return
     loop = repeated(call.place, call.node, file.module)
     if loop is None or takes_batches(call, loop):
@@ -109,28 +109,55 @@ def over_rows(loop: Loop, module: Module) -> bool:
     last = (names.dotted(called) or "").rpartition(".")[2] if called is not None else ""
     if last in COUNTING or FEW.search(last) or FEW.search(target):
         return False
-    literal = isinstance(iterated, ast.Tuple | ast.List | ast.Set | ast.Dict)
-    if isinstance(iterated, ast.Name) and is_cut(iterated, module):
-        return False
-    return not literal and not FEW.search(names.dotted(iterated) or "")
+    source = unwrapped(iterated)
+    if isinstance(source, ast.Name):
+        source = assigned_once(source, module) or source
+    return not is_few(source) and not FEW.search(names.dotted(iterated) or "")
 
 
-def is_cut(name: ast.Name, module: Module) -> bool:
-    """Whether a name is given a list of slices: `[rows[i : i + 100] for i in range(0, len(rows), 100)]`."""
+def unwrapped(node: ast.expr) -> ast.expr:
+    """What is gone through: `rows` of `enumerate(rows)` and of `rows.items()`."""
+    while isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Attribute) and node.func.attr in {"items", "keys", "values"}:
+            node = node.func.value
+        elif names.dotted(node.func) in {"enumerate", "sorted", "list", "reversed"} and node.args:
+            node = node.args[0]
+        else:
+            break
+    return node
+
+
+def is_few(node: ast.expr) -> bool:
+    """Whether an expression is a list as long as it is written, or slices of a list."""
+    if isinstance(node, ast.ListComp):
+        return isinstance(node.elt, ast.Subscript) and isinstance(node.elt.slice, ast.Slice)
+    parts = node.values if isinstance(node, ast.Dict) else getattr(node, "elts", None)
+    return parts is not None and bool(parts) and not any(isinstance(part, ast.Starred) for part in parts)
+
+
+def assigned_once(name: ast.Name, module: Module) -> ast.expr | None:
+    """The one expression that a name is given, in the function around it or at the top of the module."""
     around = next(
         (a for a in module.above(name) if isinstance(a, ast.FunctionDef | ast.AsyncFunctionDef)), None
     )
-    given = [
-        node.value
-        for node in (ast.walk(around) if around else ())
-        if isinstance(node, ast.Assign) and any(names.dotted(target) == name.id for target in node.targets)
-    ]
-    return len(given) == 1 and all(
-        isinstance(value, ast.ListComp)
-        and isinstance(value.elt, ast.Subscript)
-        and isinstance(value.elt.slice, ast.Slice)
-        for value in given
-    )
+    for body in (ast.walk(around) if around else (), module.bindings.get(name.id, ())):
+        given = [
+            node.value
+            for node in body
+            if isinstance(node, ast.Assign | ast.AnnAssign)
+            and name.id
+            in {names.dotted(t) for t in getattr(node, "targets", [getattr(node, "target", None)])}
+        ]
+        if given:
+            changed = any(
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and names.dotted(node.func.value) == name.id
+                and node.func.attr in {"append", "extend", "add", "update", "insert"}
+                for node in ast.walk(around or module.tree)
+            )
+            return given[0] if len(given) == 1 and not changed else None
+    return None
 
 
 def ends_after(node: ast.AST, loop: Loop, module: Module) -> bool:
@@ -166,7 +193,8 @@ def takes_batches(call: Called, loop: Loop) -> bool:
         isinstance(inner, ast.Call)
         and last_name(inner) in WHOLE
         and any(
-            isinstance(given, ast.Name) and given.id in loop.names
+            (isinstance(given, ast.Name) and given.id in loop.names)
+            or (isinstance(given, ast.JoinedStr) and mentions(given, loop.names))
             for given in (*inner.args, getattr(inner.func, "value", None))
         )
         for part in [call.node, *assigned_before(call, loop)]
@@ -203,7 +231,7 @@ def relationship_in_loop(read: Read, file: File) -> Iterator[Problem]:
     Relationships with `lazy="selectin"` or `"joined"` are loaded with their rows.
     """
     thing, relation = read.thing, read.relation
-    if relation is None or relation.lazy != "select" or file.module.facts.trial:
+    if relation is None or relation.lazy != "select" or file.module.facts.trial or file.module.script:
         return
     path = f"{read.model.name}.{read.name}"
     called = passed_in_loop(read, file)

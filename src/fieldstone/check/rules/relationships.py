@@ -87,6 +87,8 @@ def unlinked_relationship_pair(found: Model, file: File) -> Iterator[Problem]:
         other = model(file.project, relation.target)
         if other is None or other.address == found.address or said_more(relation):
             continue
+        if not found.table or not other.table:
+            continue
         there = [one for one in found.relations.values() if one.target == other.address]
         back = [one for one in other.relations.values() if one.target == found.address]
         if len(there) == 1 and len(back) == 1 and not said_more(back[0]):
@@ -233,7 +235,7 @@ def stringified_relationship(found: Model, file: File) -> Iterator[Problem]:
     Fine:
     Models of Fieldstone, and relationships of SQLAlchemy, which read these texts.
     """
-    if not found.sqlmodel or found.fieldstone:
+    if not found.sqlmodel or found.fieldstone or not found.tables_below:
         return
     for relation in found.own_relations.values():
         annotation = relation.node.annotation if isinstance(relation.node, ast.AnnAssign) else None

@@ -29,9 +29,9 @@ def async_expire_on_commit(call: ast.Call, file: File) -> Iterator[Problem]:
         async_session = async_sessionmaker(engine, expire_on_commit=False)
 
     Fine:
-    A variable that only shares the class's name.
+    A variable that only shares the class's name, and sessions of tests.
     """
-    if makes_async_sessions(call, file.module) and expires(call):
+    if not file.module.facts.trial and makes_async_sessions(call, file.module) and expires(call):
         spelled = file.module.text(call.func)
         yield Problem(
             call,
