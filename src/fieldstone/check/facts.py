@@ -72,7 +72,11 @@ class FileFacts:
         return repr((self.path, self.error, self.matters, classes, makers, rest))
 
     @property
+    def revision(self) -> bool:
+        """Whether the file is a revision of Alembic."""
+        return "revision" in self.names and "down_revision" in self.names
+
+    @property
     def trial(self) -> bool:
         """Whether the file is a test, an example, a script or a migration: not what serves requests."""
-        revision = "revision" in self.names and "down_revision" in self.names
-        return revision or TRIAL.search(self.path.replace("\\", "/")) is not None
+        return self.revision or TRIAL.search(self.path.replace("\\", "/")) is not None

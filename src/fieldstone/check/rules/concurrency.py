@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from fieldstone.check import names
 from fieldstone.check.events import Called
 from fieldstone.check.findings import Problem, Severity
-from fieldstone.check.registry import File, rule
+from fieldstone.check.lookup import last_name
+from fieldstone.check.modules import Function, Module
+from fieldstone.check.registry import File, Tier, rule
 from fieldstone.check.values import Session, State
 
 STARTING = frozenset(
@@ -92,3 +95,69 @@ def session_escapes_request(call: Called, file: File) -> Iterator[Problem]:
                 "Pass keys instead, and make a session inside the task.",
             )
             return
+
+
+# The version of FastAPI from which what follows a `yield` runs when the response has been sent.
+AFTER_RESPONSE = (0, 118)
+
+
+@rule("FS214", "commit-after-response", Function, severity=Severity.ERROR, tier=Tier.PREVIEW)
+def commit_after_response(function: Function, file: File) -> Iterator[Problem]:
+    """A dependency commits after its `yield`, when the response has been sent.
+
+    From FastAPI 0.118 on, what follows the `yield` of a dependency runs after the response: the client is
+    told 201 for a commit that then fails, and the data is lost.
+
+    Bad:
+        def get_session():
+            with Session(engine) as session:
+                yield session
+                session.commit()
+
+    Good:
+        SessionDep = Annotated[Session, Depends(get_session, scope="function")]
+
+    Fine:
+    Dependencies with `scope="function"`, whose end runs before the response; and endpoints that commit.
+    """
+    address = f"{file.module.facts.module}:{function.node.name}"
+    if function.owner or file.module.facts.trial or address not in file.project.dependencies:
+        return
+    if file.project.versions.at_least("fastapi", *AFTER_RESPONSE) is not True or scoped(address, file):
+        return
+    yields = [node for node in ast.walk(function.node) if isinstance(node, ast.Yield)]
+    if len(yields) == 1 and (commit := committing(yields[0], function, file.module)) is not None:
+        yield Problem(
+            commit,
+            "This commit runs after the response: the client is told that all went well even if it fails.",
+            f'Depend on it with `Depends({function.node.name}, scope="function")`.',
+        )
+
+
+def committing(given: ast.Yield, function: Function, module: Module) -> ast.AST | None:
+    """What commits after a `yield`: a call, or the end of a block that begins a transaction."""
+    for above in module.above(given):
+        if isinstance(above, ast.With | ast.AsyncWith):
+            for item in above.items:
+                if isinstance(item.context_expr, ast.Call) and last_name(item.context_expr) == "begin":
+                    return item.context_expr
+        if above is function.node:
+            break
+    return next(
+        (
+            node
+            for node in ast.walk(function.node)
+            if isinstance(node, ast.Call) and last_name(node) == "commit" and node.lineno > given.lineno
+        ),
+        None,
+    )
+
+
+def scoped(address: str, file: File) -> bool:
+    """Whether a file that depends on a function says when its end runs."""
+    for facts in file.project.files.values():
+        if any(file.project.address(facts, spelled) == address for spelled in facts.depends):
+            module = file.project.module(facts)
+            if module and re.search(r"scope\s*=\s*['\"]function", module.source):
+                return True
+    return False

@@ -1,15 +1,18 @@
-"""Names of Pydantic 1 that SQLModel still answers to, with a warning."""
+"""Names of yesterday that still work, with a warning."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 
+from fieldstone.check import names
 from fieldstone.check.events import Called
 from fieldstone.check.findings import Edit, Fix, Problem, Repair, Span
 from fieldstone.check.lookup import method_of
 from fieldstone.check.models import Model, model
-from fieldstone.check.registry import File, rule
+from fieldstone.check.modules import Function
+from fieldstone.check.registry import File, Tier, rule
+from fieldstone.check.routes import serves
 from fieldstone.check.values import Instance, Named, Object
 
 ON_INSTANCES = {"dict": "model_dump", "json": "model_dump_json", "copy": "model_copy"}
@@ -97,3 +100,41 @@ def respelled(func: ast.Attribute, today: str, file: File) -> Edit:
     """Replace the method's name."""
     span = file.module.span(func)
     return Edit(Span(span.end_line, span.end_column - len(func.attr), span.end_line, span.end_column), today)
+
+
+@rule("FS409", "on-event", Function, tier=Tier.OPT_IN)
+def on_event(function: Function, file: File) -> Iterator[Problem]:
+    """What runs at the start or the end of an application is registered with `on_event`.
+
+    It gives a DeprecationWarning, runs not at all in an application that has a `lifespan`, and nothing ties
+    what the start has made to the end that should close it.
+
+    Bad:
+        @app.on_event("startup")
+        async def start():
+            await create_tables()
+
+    Good:
+        @asynccontextmanager
+        async def lifespan(app):
+            await create_tables()
+            yield
+            await engine.dispose()
+
+        app = FastAPI(lifespan=lifespan)
+
+    Fine:
+    Methods of that name of other libraries.
+    """
+    for decorator in function.node.decorator_list:
+        if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
+            continue
+        said = names.literal(decorator.args[0]) if decorator.args else None
+        if decorator.func.attr != "on_event" or said not in {"startup", "shutdown"}:
+            continue
+        if serves(function, decorator.func.value):
+            yield Problem(
+                decorator,
+                "`on_event` is deprecated, and does not run in an application that has a `lifespan`.",
+                "Write a `lifespan`, and pass it: `FastAPI(lifespan=lifespan)`.",
+            )
