@@ -73,7 +73,7 @@ def pooler_with_prepared_statements(call: ast.Call, file: File) -> Iterator[Prob
     if "statement_cache_size" not in file.module.text(call) and "statement_cache_size" not in url:
         yield Problem(
             given,
-            "The pooler changes the connection at each transaction: DuplicatePreparedStatementError under load.",
+            "The pooler changes the connection at each transaction: DuplicatePreparedStatementError.",
             'Add `connect_args={"statement_cache_size": 0}`.',
         )
 

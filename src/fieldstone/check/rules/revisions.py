@@ -55,10 +55,9 @@ def stored(module: Module) -> set[str]:
     """All names that anything in a file binds."""
     bound = {n.id for n in module.nodes.get(ast.Name, ()) if isinstance(n, ast.Name) and not loads(n)}
     bound |= {n.arg for n in module.nodes.get(ast.arg, ()) if isinstance(n, ast.arg)}
-    for kind in (ast.Import, ast.ImportFrom):
-        for node in module.nodes.get(kind, ()):
-            aliases = node.names if isinstance(node, ast.Import | ast.ImportFrom) else []
-            bound |= {alias.asname or alias.name.partition(".")[0] for alias in aliases}
+    for imported in (*module.nodes.get(ast.Import, ()), *module.nodes.get(ast.ImportFrom, ())):
+        aliases = imported.names if isinstance(imported, ast.Import | ast.ImportFrom) else []
+        bound |= {alias.asname or alias.name.partition(".")[0] for alias in aliases}
     for kind in (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.ExceptHandler):
         bound |= {str(getattr(node, "name", "")) for node in module.nodes.get(kind, ())}
     return bound

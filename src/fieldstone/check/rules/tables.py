@@ -8,12 +8,15 @@ import re
 from collections.abc import Iterator
 
 from fieldstone.check import names
+from fieldstone.check.events import Called
 from fieldstone.check.facts import FileFacts
 from fieldstone.check.fields import Column
 from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
-from fieldstone.check.models import Model, tables
+from fieldstone.check.gathering import class_facts
+from fieldstone.check.models import Model, model, tables
 from fieldstone.check.modules import Module, heading
 from fieldstone.check.registry import File, Tier, rule
+from fieldstone.check.values import Named, Object
 
 BASES = re.compile(
     r"(?:Base|Mixin|Abstract|Model|Schema|Create|Update|Read|Public|Response|Request|In|Out|DTO)(?![a-z])"
@@ -23,8 +26,8 @@ UNMAPPABLE = frozenset(
 )
 
 
-@rule("FS001", "forgotten-table-true", Model, severity=Severity.ERROR, repair=Repair.UNSAFE)
-def forgotten_table_true(found: Model, file: File) -> Iterator[Problem]:
+@rule("FS001", "forgotten-table-true", Model, Called, severity=Severity.ERROR, repair=Repair.UNSAFE)
+def forgotten_table_true(subject: Model | Called, file: File) -> Iterator[Problem]:
     """A class has what only tables have, and is none.
 
     Without `table=True` it is mere data: `select()` of it raises ArgumentError, adding an instance
@@ -41,6 +44,34 @@ def forgotten_table_true(found: Model, file: File) -> Iterator[Problem]:
     Fine:
     Bases from which tables are derived.
     """
+    if isinstance(subject, Called):
+        yield from used_as_table(subject, file)
+    else:
+        yield from looks_like_table(subject, file)
+
+
+def used_as_table(call: Called, file: File) -> Iterator[Problem]:
+    """A class that is no table is selected, or an instance of it is stored."""
+    given, node = (
+        (call.arguments[0], call.node.args[0]) if call.arguments and call.node.args else (None, None)
+    )
+    selects = call.address in names.SELECTS or (call.session is not None and call.method in {"get", "query"})
+    stores = call.session is not None and call.method == "add"
+    if node is None or not isinstance(given, Named if selects else Object) or not (selects or stores):
+        return
+    found = model(file.project, given.address)
+    if found is None or not found.sqlmodel or found.table or found.open or found.abstract:
+        return
+    error = "ArgumentError" if selects else "UnmappedInstanceError"
+    yield Problem(
+        node,
+        f"`{found.name}` is no table, so this raises {error}.",
+        f"Write `class {found.name}(..., table=True)`, or use the table that is meant.",
+    )
+
+
+def looks_like_table(found: Model, file: File) -> Iterator[Problem]:
+    """A class has keys or relationships, and is no table."""
     if not found.sqlmodel or found.table or found.open or found.tables_below or BASES.search(found.name):
         return
     if found.abstract or file.module.facts.trial:
@@ -268,6 +299,45 @@ def described_elsewhere(column: Column) -> bool:
             if own and address not in column.module.project.classes:
                 return True
     return False
+
+
+@rule("FS019", "table-defined-twice", Module, severity=Severity.ERROR)
+def table_defined_twice(module: Module, file: File) -> Iterator[Problem]:
+    """Two classes of one file make the same table.
+
+    The second is refused at import: InvalidRequestError, "Table 'task' is already defined for this MetaData
+    instance".
+
+    Bad:
+        class Task(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+
+        class Task(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            title: str
+
+    Good:
+        class Task(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            title: str
+
+    Fine:
+    Tables with `extend_existing`, and classes of two registries.
+    """
+    seen: dict[str, int] = {}
+    whole = [s for s in module.tree.body if isinstance(s, ast.ClassDef)]
+    for node, facts in ((node, class_facts(node)) for node in whole):
+        bases = [module.address(base) for base in node.bases]
+        if facts.table is not True or bases != [names.SQLMODEL] or facts.tablename == "?":
+            continue
+        name = facts.tablename or node.name.lower()
+        if name in seen and "__table_args__" not in module.text(node):
+            yield Problem(
+                heading(node),
+                f"The class in line {seen[name]} makes the table `{name}` already: InvalidRequestError at import.",
+                "Write one class, or give one of them another `__tablename__`.",
+            )
+        seen.setdefault(name, node.lineno)
 
 
 @rule("FS018", "foreign-key-without-index", Model, tier=Tier.OPT_IN)
