@@ -52,15 +52,14 @@ def forgotten_table_true(subject: Model | Called, file: File) -> Iterator[Proble
 
 def used_as_table(call: Called, file: File) -> Iterator[Problem]:
     """A class that is no table is selected, or an instance of it is stored."""
-    given, node = (
-        (call.arguments[0], call.node.args[0]) if call.arguments and call.node.args else (None, None)
-    )
+    given = call.arguments[0] if call.arguments else None
+    node = call.node.args[0] if call.node.args else None
     selects = call.address in names.SELECTS or (call.session is not None and call.method in {"get", "query"})
     stores = call.session is not None and call.method == "add"
     if node is None or not isinstance(given, Named if selects else Object) or not (selects or stores):
         return
     found = model(file.project, given.address)
-    if found is None or not found.sqlmodel or found.table or found.open or found.abstract:
+    if found is None or not found.sqlmodel or found.tables_below or found.open or found.abstract:
         return
     error = "ArgumentError" if selects else "UnmappedInstanceError"
     yield Problem(
@@ -334,7 +333,7 @@ def table_defined_twice(module: Module, file: File) -> Iterator[Problem]:
         if name in seen and "__table_args__" not in module.text(node):
             yield Problem(
                 heading(node),
-                f"The class in line {seen[name]} makes the table `{name}` already: InvalidRequestError at import.",
+                f"The class in line {seen[name]} makes the table `{name}` already: InvalidRequestError.",
                 "Write one class, or give one of them another `__tablename__`.",
             )
         seen.setdefault(name, node.lineno)
