@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from fieldstone.check.evaluation import Evaluation
+from fieldstone.check.evaluation import OF_COROUTINES, Evaluation
 from fieldstone.check.events import Called
 from fieldstone.check.modules import Function
 from fieldstone.check.sessioncalls import COROUTINES, IMMEDIATE, SessionCall
@@ -66,7 +66,8 @@ class Calls(Evaluation):
         method = node.func.attr if isinstance(node.func, ast.Attribute) else None
         receiver = self.value(node.func.value) if isinstance(node.func, ast.Attribute) else UNKNOWN
         if isinstance(node.func, ast.Attribute) and isinstance(receiver, Coroutine):
-            self.finished(receiver, node.func)
+            if node.func.attr not in OF_COROUTINES:
+                self.finished(receiver, node.func)
             receiver = UNKNOWN
         callee: Value = UNKNOWN
         if not isinstance(receiver, Session | Result | Select | Factory):

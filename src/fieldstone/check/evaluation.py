@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from fieldstone.check.analysis import Analysis
 
 Emit = Callable[[Event], None]
+# What a coroutine itself has, so that asking it is no mistake.
+OF_COROUTINES = frozenset({"__await__", "send", "throw", "close", "cr_frame", "cr_code", "cr_running"})
 
 
 class Evaluation:
@@ -272,7 +274,7 @@ class Evaluation:
             case Object(address=address):
                 return self.analysis.object_attribute(address, node.attr, base)
             case Coroutine():
-                return self.finished(base, node)
+                return UNKNOWN if node.attr in OF_COROUTINES else self.finished(base, node)
             case Row(elements=[Instance() as only]):
                 return self.row_attribute(node, only)
             case _:

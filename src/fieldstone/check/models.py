@@ -39,8 +39,9 @@ class Model:
 
     @cached_property
     def sqlmodel(self) -> bool:
-        """Whether it descends from SQLModel."""
-        return names.SQLMODEL in self.ancestry or self.fieldstone
+        """Whether it descends from SQLModel; `table=True` says so where a library stands between."""
+        said = any(self.project.classes[a][1].table for a in self.ancestry if a in self.project.classes)
+        return names.SQLMODEL in self.ancestry or self.fieldstone or said
 
     @cached_property
     def fieldstone(self) -> bool:
@@ -260,7 +261,17 @@ def relation_of(owner: Model, statement: ast.stmt) -> Relation | None:
         spelled = text if isinstance(text, str) else names.dotted(inner) or spelled
         if annotation is None:
             many = names.literal(names.keyword(value, "uselist")) is not False
+            many = many and not refers_to(owner, find_class(owner, spelled))
     return Relation(name, statement, value, find_class(owner, spelled), many, owner.address, owner.module)
+
+
+def refers_to(owner: Model, address: str | None) -> bool:
+    """Whether a class has a foreign key to another, or one whose target cannot be seen."""
+    target = model(owner.project, address)
+    own = [column.foreign_key for column in owner.columns.values() if column.foreign_key]
+    if target is None or target.address == owner.address:
+        return False
+    return any(key == "?" or key.rpartition(".")[0].rpartition(".")[2] == target.tablename for key in own)
 
 
 def find_class(owner: Model, spelled: str | None) -> str | None:

@@ -15,6 +15,7 @@ from fieldstone.check.modules import Module
 
 NOQA = re.compile(r"#\s*noqa(?P<codes>\s*:\s*[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+)*)?", re.IGNORECASE)
 EXPECTING = re.compile(r"(?:^|\.)(?:raises|warns|deprecated_call|assertRaises\w*|assertWarns\w*)$")
+PROGRAMMING = frozenset({"AttributeError", "TypeError", "MissingGreenlet", "DetachedInstanceError"})
 CODE = re.compile(r"[A-Z]+[0-9]+", re.IGNORECASE)
 
 
@@ -49,11 +50,26 @@ def comments(source: str) -> Iterator[tuple[int, frozenset[str]]]:
 
 
 def expected(node: ast.AST, module: Module) -> bool:
-    """Whether a test says that what a node does fails or warns: `with pytest.raises(...)`."""
-    return any(
-        isinstance(item.context_expr, ast.Call)
-        and EXPECTING.search(names.dotted(item.context_expr.func) or "")
-        for outer in module.above(node)
-        if isinstance(outer, ast.With | ast.AsyncWith)
-        for item in outer.items
-    )
+    """Whether the author says that what a node does may fail or warn: `with pytest.raises(...)`."""
+    inner = node
+    for outer in module.above(node):
+        if isinstance(outer, ast.With | ast.AsyncWith) and any(expects(item) for item in outer.items):
+            return True
+        if isinstance(outer, ast.Try) and inner in outer.body and any(map(handles, outer.handlers)):
+            return True
+        if isinstance(outer, ast.ExceptHandler) and handles(outer):
+            return True
+        inner = outer
+    return False
+
+
+def expects(item: ast.withitem) -> bool:
+    """Whether a block is there to see a failure."""
+    call = item.context_expr
+    return isinstance(call, ast.Call) and EXPECTING.search(names.dotted(call.func) or "") is not None
+
+
+def handles(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler waits for what only a wrong program raises: the author tries which way is right."""
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any((names.dotted(kind) or "").rpartition(".")[2] in PROGRAMMING for kind in kinds)

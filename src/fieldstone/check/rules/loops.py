@@ -25,6 +25,7 @@ from fieldstone.check.values import Many, Select, Session, Status
 FEW = re.compile(
     r"(?:^|[_.])(?:batch|chunk|attempt|retry|retries|tries|offset|window|shard)(?:e?s|ed)?(?:$|[_.])"
 )
+WRITING = re.compile(r"\s*(?:insert|update|delete)\b", re.IGNORECASE)
 COUNTING = frozenset({"range", "batched", "count", "chunked", "repeat"})
 
 
@@ -62,6 +63,11 @@ def query_in_loop(call: Called, file: File) -> Iterator[Problem]:
 def instead(call: Called, module: Module) -> str:
     """What to write: rows are read together, and written together."""
     given = call.arguments[0] if call.arguments else None
+    texts = [n.value for n in ast.walk(call.node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    if any(WRITING.match(text) for text in texts):
+        return (
+            f"Give all values to one call after the loop: `{module.text(call.node.func)}(text(...), [...])`."
+        )
     if not isinstance(given, Select) or given.kind not in {"insert", "update", "delete"}:
         return "Read all rows before the loop, in one statement with `in_()`, a join or `group_by()`."
     if given.kind == "delete":
@@ -194,7 +200,7 @@ def takes_batches(call: Called, loop: Loop) -> bool:
         and last_name(inner) in WHOLE
         and any(
             (isinstance(given, ast.Name) and given.id in loop.names)
-            or (isinstance(given, ast.JoinedStr) and mentions(given, loop.names))
+            or (given is not None and last_name(inner) == "text" and mentions(given, loop.names))
             for given in (*inner.args, getattr(inner.func, "value", None))
         )
         for part in [call.node, *assigned_before(call, loop)]

@@ -31,6 +31,8 @@ def back_populates_mismatch(found: Model, file: File) -> Iterator[Problem]:
         other, named = model(file.project, relation.target), relation.back_populates
         if other is None or named is None or other.open or relation.doubtful or found.open:
             continue
+        if not found.tables_below:
+            continue
         if named in other.relations or bound_in(other, named):
             continue
         back = [r.name for r in other.relations.values() if r.target == found.address]
