@@ -9,7 +9,7 @@ FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent.parent / "docs" / "from-the-documents.md"
 BLOCKS = {f"A{number}" for number in range(1, 11)} | {f"B{number}" for number in range(1, 26)}
 LATER = {"A10"}
-"""Commands that search source code: the analyser's work, which the page lists as not yet there."""
+"""Commands that search source code: the analyser's work, held by tests/check/test_documents.py."""
 
 
 def named_in(pattern: str) -> set[str]:
