@@ -62,8 +62,9 @@ def eager_default(call: ast.Call, file: File) -> Iterator[Problem]:
     `func.now()` is SQL that the database evaluates for each row.
     """
     maker = file.module.address(call.func)
-    if maker not in DESCRIBING:
+    if maker not in DESCRIBING or (maker == "pydantic.Field" and made_once(call, file)):
         return
+    each = "instance" if maker == "pydantic.Field" else "row"
     zoned = zone_of(call, file)
     for keyword in keywords_of(call, file.module):
         if clock_read(keyword.value, file.module):
@@ -75,10 +76,19 @@ def eager_default(call: ast.Call, file: File) -> Iterator[Problem]:
             place = keyword if keyword.arg else keyword.value
             yield Problem(
                 keyword.value,
-                f"`{file.module.text(keyword.value)}` runs once, at import: every row gets that value.",
+                f"`{file.module.text(keyword.value)}` runs once, at import: every {each} gets that value.",
                 f"Write `{name}{text}`.",
                 Fix((*edits, file.module.replace(place, f"{name}{text}")), safe=zoned is not False),
             )
+
+
+def made_once(call: ast.Call, file: File) -> bool:
+    """Whether the class around a field is one of settings, of which there is one instance."""
+    around = next((above for above in file.module.above(call) if isinstance(above, ast.ClassDef)), None)
+    if around is None:
+        return False
+    ancestry = file.project.ancestry(f"{file.module.facts.module}:{around.name}")
+    return "ettings" in around.name or any(above.endswith("BaseSettings") for above in ancestry)
 
 
 def zone_of(call: ast.Call, file: File) -> bool | None:
@@ -157,9 +167,11 @@ def shared_mutable_column_default(call: ast.Call, file: File) -> Iterator[Proble
 
     Fine:
     `Field(default={})` of SQLModel, which copies the default for each instance, and columns of type
-    `MutableDict.as_mutable(JSON)`, which makes a dict of its own.
+    `MutableDict.as_mutable(JSON)`, or a type given to `associate_with`, which make a dict of their own.
     """
     if file.module.address(call.func) not in names.COLUMNS or any(map(copies, call.args)):
+        return
+    if "associate_with(" in file.module.source:
         return
     given = names.keyword(call, "default")
     if isinstance(given, ast.Dict | ast.List | ast.Set):
