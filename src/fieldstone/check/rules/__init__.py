@@ -37,7 +37,8 @@ A rule is about subjects; it is called once for each in a file:
   `place.handler`) and the state at that point (`fieldstone.check.events`):
   `Called` (any call: `address`, or `method` and `receiver`, values of arguments, `awaited`),
   `Read` and `Written` (an attribute of an instance of a table; `thing.expired`, `thing.has(relation)`,
-  `thing.status`, `session`), `RowRead` (an attribute of a row that holds one entity), `Returned`, `Forgotten` (a coroutine that nothing awaits), `Awaited`.
+  `thing.status`, `session`), `RowRead` (an attribute of a row that holds one entity), `Returned`,
+  `Forgotten` (a coroutine that nothing awaits), `Awaited`.
 - `Function`: each function and method. `route_of(function)` says whether it serves a request;
   `file.analysis.summary(function)` what it surely does and gives.
 - `Module`: once a file, for what is about its text.
@@ -48,8 +49,9 @@ Facts of the whole project: `file.project.versions` (of SQLModel, SQLAlchemy, dr
 
 Yield `Problem(node, message, remedy, fix)`. The message is one sentence of what happens at run time;
 the remedy one of what to write instead, ready to paste. A fix is made of `file.module.replace`,
-`.insert_before`, `.insert_after` and what `fieldstone.check.repairs` holds; it is safe only if meaning surely stays or the code never worked.
-Doubt means silence: a rule that cries wolf is turned off, with all the others.
+`.insert_before`, `.insert_after` and what `fieldstone.check.repairs` holds; it is safe only if meaning
+surely stays or the code never worked. Doubt means silence: a rule that cries wolf is turned off, with
+all the others.
 
 Cases
 -----
