@@ -94,8 +94,8 @@ def create_all_on_async_engine(call: Called, file: File) -> Iterator[Problem]:
 def sync_session_on_async_engine(call: Called, file: File) -> Iterator[Problem]:
     """A synchronous session is bound to an asynchronous engine.
 
-    Its first statement fails: MissingGreenlet, or AttributeError where the block is entered with
-    `async with`.
+    Its first statement fails: MissingGreenlet, or TypeError (AttributeError before Python 3.11) where the
+    block is entered with `async with`.
 
     Bad:
         maker = sessionmaker(async_engine)
@@ -113,7 +113,7 @@ def sync_session_on_async_engine(call: Called, file: File) -> Iterator[Problem]:
         spelled = file.module.text(call.node.func)
         yield Problem(
             call.node,
-            f"`{spelled}` makes synchronous sessions, which cannot use an asynchronous engine.",
+            f"`{spelled}` makes synchronous sessions: MissingGreenlet, or TypeError at `async with`.",
             "Write `AsyncSession(engine)`, or `async_sessionmaker(engine, expire_on_commit=False)`.",
         )
 

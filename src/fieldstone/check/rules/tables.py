@@ -21,6 +21,7 @@ from fieldstone.check.values import Named, Object
 BASES = re.compile(
     r"(?:Base|Mixin|Abstract|Model|Schema|Create|Update|Read|Public|Response|Request|In|Out|DTO)(?![a-z])"
 )
+COLUMNS = {"Literal": "String", "Union": "String"}
 UNMAPPABLE = frozenset(
     {"Literal", "list", "List", "dict", "Dict", "set", "Set", "tuple", "Tuple", "Any", "frozenset"}
 )
@@ -82,7 +83,7 @@ def looks_like_table(found: Model, file: File) -> Iterator[Problem]:
         yield Problem(
             heading(found.node),
             f"`{found.name}` has what only tables have, but is none: selecting it raises ArgumentError.",
-            f"Write `class {found.name}(..., table=True)`.",
+            f"Write `class {found.name}({', '.join(map(file.module.text, found.node.bases))}, table=True)`.",
             Fix((made_table(found, file.module),)),
         )
 
@@ -198,7 +199,7 @@ def unmappable_column_type(found: Model, file: File) -> Iterator[Problem]:
             yield Problem(
                 column.node,
                 f"`{kind}` is no type of a column: TypeError or ValueError at import.",
-                "Say the column: `sa_type=String` for `Literal`, `sa_type=JSON` for lists and dicts.",
+                f"Say the column: `Field(..., sa_type={COLUMNS.get(kind, 'JSON')})`.",
             )
 
 

@@ -88,7 +88,7 @@ def mismatched(column: Column, factory: ast.expr, file: File) -> Iterator[Proble
     if newer and not zoned:
         yield Problem(
             factory,
-            "The default has no time zone, which the column refuses: ValueError at the first flush.",
+            "The default has no time zone, which the column refuses: StatementError at the first flush.",
             "Write `default_factory=lambda: datetime.now(UTC)`.",
         )
     if newer is False and zoned and "postgresql+asyncpg" in file.project.schemes:
