@@ -96,8 +96,8 @@ def unlinked_relationship_pair(found: Model, file: File) -> Iterator[Problem]:
         if len(there) == 1 and len(back) == 1 and not said_more(back[0]):
             yield Problem(
                 relation.node,
-                f"`{relation.name}` and `{other.name}.{back[0].name}` do not know each other: setting one leaves"
-                " the other as it was (SAWarning).",
+                f"`{relation.name}` and `{other.name}.{back[0].name}` do not know each other: setting one"
+                " leaves the other as it was (SAWarning).",
                 f'Write `back_populates="{back[0].name}"` here and `back_populates="{relation.name}"` there.',
                 Fix((with_keyword(relation.call, "back_populates", f'"{back[0].name}"', file.module),)),
             )
