@@ -96,13 +96,15 @@ def sqlite_without_foreign_keys(call: ast.Call, file: File) -> Iterator[Problem]
             connection.execute("PRAGMA foreign_keys=ON")
 
     Fine:
-    Engines of Fieldstone's `Database`, which does it.
+    Engines of Fieldstone's `Database`, which does it, and databases in memory.
     """
     if file.module.address(call.func) not in CREATORS or file.module.facts.trial:
         return
     given = names.argument(call, 0, "url")
     url = text_of(given, file.module, call)
     if given is None or url is None or scheme_of(url)[0] != "sqlite" or turned_on(file.project):
+        return
+    if url.endswith(("://", ":memory:")):
         return
     yield Problem(
         given,
