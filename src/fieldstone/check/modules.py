@@ -12,7 +12,7 @@ from fieldstone.check import names
 from fieldstone.check.facts import FileFacts
 from fieldstone.check.findings import Edit, Span
 from fieldstone.check.gathering import flat, target_names
-from fieldstone.check.parsing import parse, read
+from fieldstone.check.parsing import parse
 
 if TYPE_CHECKING:
     from fieldstone.check.project import Project
@@ -49,7 +49,7 @@ class Module:
     @classmethod
     def load(cls, project: Project, facts: FileFacts) -> Module:
         """Read and parse a file."""
-        source = read(project.root / facts.path)
+        source = project.texts.text(facts.path)
         return cls(project, facts, source, parse(source))
 
     @cached_property
