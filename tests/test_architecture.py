@@ -266,7 +266,7 @@ ROWS = (
         "paging.navigation filters reading reading.exports writing resource scopes",
         f"{MODELS} fastapi starlette anyio",
     ),
-    Row("check", "errors", "typer"),
+    Row("check", "errors", "typer rich watchfiles lsprotocol pygls"),
     Row("testing", "errors database", "sqlalchemy pytest"),
     Row(
         "migrations",
