@@ -29,7 +29,7 @@ Statement = Select[*tuple[Any, ...]]
 @verb
 def json(session: Session, statement: Statement, schema: type[BaseModel]) -> bytes:
     """Read every row that the statement selects, as a JSON array: what `fetch` gives."""
-    found = select_all(session, statement, schema)
+    found = select_all(session, statement, schema, as_json=True)
     return _bytes(found, lambda items: items, list[schema])  # type: ignore[valid-type]  # known at run time
 
 
@@ -42,7 +42,7 @@ def json_get(session: Session, model: type[SQLModel], key: Any, schema: type[Bas
             raise NotFound(model.__name__, key=key)
         return items[0]
 
-    return _bytes(find(session, model, key, schema), only, schema)
+    return _bytes(find(session, model, key, schema, as_json=True), only, schema)
 
 
 @verb
@@ -56,7 +56,7 @@ def json_page(
     total: bool | int = False,
 ) -> bytes:
     """Read one page by number, as a JSON object: what `page` gives, with the same arguments and errors."""
-    found, make = turn(session, statement, schema, size=size, offset=offset, total=total)
+    found, make = turn(session, statement, schema, size=size, offset=offset, total=total, as_json=True)
     return _bytes(found, make, Page[schema])  # type: ignore[valid-type]  # known at run time
 
 
@@ -71,17 +71,33 @@ def json_seek(
     cursors: Cursors | None = None,
 ) -> bytes:
     """Read the page that a cursor leads to, as a JSON object: what `seek` gives, with the same errors."""
-    found, make = continue_at(session, statement, schema, cursor=cursor, size=size, cursors=cursors)
+    found, make = continue_at(
+        session, statement, schema, cursor=cursor, size=size, cursors=cursors, as_json=True
+    )
     return _bytes(found, make, KeysetPage[schema])  # type: ignore[valid-type]  # known at run time
 
 
 def _bytes(found: Found, make: Callable[[list[Any]], Any], response: Any) -> bytes:
     """Write what `make` makes of the items. It may run a statement, so it is called once."""
+    documents = found.documents()
+    if documents is not None:
+        return _completed(make(documents))
     items = found.written()
     if items is None:
         return _adapter(response).dump_json(make(found.objects()), by_alias=True)
     made = make(items)
     return dumps(made.__dict__ if isinstance(made, BaseModel) else made)
+
+
+def _completed(made: Any) -> bytes:
+    """Put documents into what is made of them: one, a list, or a page."""
+    if isinstance(made, str):
+        return made.encode()
+    if isinstance(made, list):
+        return b"".join([b"[", b",".join(map(str.encode, made)), b"]"])
+    around = dumps(made.__dict__ | {"items": []})
+    before, after = around.split(b'"items":[]', 1)  # no text in it can hold this: its quotes are escaped
+    return b"".join([before, b'"items":', _completed(made.items), after])
 
 
 @cached
