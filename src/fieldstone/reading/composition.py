@@ -41,10 +41,15 @@ def composed(statement: Statement, layout: Layout, dialect: str, added: Options)
 
     `added` are the options that the session adds to each statement. Raises Unpreparable.
     """
-    if statement._distinct or statement._for_update_arg is not None or statement._with_options:
+    if statement._distinct or statement._for_update_arg is not None or _has_options(statement):
         raise Unpreparable
     composition = _Composition(_WRITERS[dialect], added)
     return composition.of(statement, layout)
+
+
+def _has_options(statement: Statement) -> bool:
+    # Where its columns are replaced, a select puts aside what options it had until then.
+    return any(one._with_options for one in (statement, *statement._memoized_select_entities))
 
 
 class _Composition:

@@ -84,32 +84,31 @@ def why(plan: Shape) -> str:
 
 
 def _why_by_database(plan: Shape) -> str:
-    lite, postgres = refusal(plan, "sqlite"), refusal(plan, "postgresql")
-    if lite is not None and lite == postgres:
-        return f"No database can write it: {lite}."
-    if lite is None and postgres is None and not _has_collections(plan):
-        return "A database can write it too, and has no collection to save a statement for."
-    refused = [
-        f"{name} cannot: {reason}."
-        for name, reason in (("SQLite", lite), ("PostgreSQL", postgres))
-        if reason is not None
-    ]
-    able = "PostgreSQL writes it itself where it is far away." if lite else _LITE if postgres else _BOTH
-    return " ".join([able, *refused])
+    refused = {name: refusal(plan, dialect) for name, dialect in _DATABASES.items()}
+    reasons = set(refused.values())
+    if None not in reasons and len(reasons) == 1:
+        return f"No database can write it: {reasons.pop()}."
+    able = [name for name, reason in refused.items() if reason is None]
+    if able and not any(one.collections for one in _all_within(plan)):
+        told = [f"{' and '.join(able)} could write it too, and would save no statement."]
+    else:
+        told = [_BY_DATABASE[name] for name in able]
+    return " ".join(
+        told + [f"{name} cannot write it: {reason}." for name, reason in refused.items() if reason]
+    )
 
 
-_LITE = "SQLite writes it itself, in one statement."
-_BOTH = "SQLite writes it itself, in one statement, and so does PostgreSQL where it is far away."
+_DATABASES = {"SQLite": "sqlite", "PostgreSQL": "postgresql"}
+_BY_DATABASE = {
+    "SQLite": "SQLite writes it itself, in one statement.",
+    "PostgreSQL": "PostgreSQL writes it itself, in one statement, where it is far away.",
+}
 
 
 def _all_within(plan: Shape) -> Iterator[Shape]:
     yield plan
     for related in (*plan.joins, *plan.collections):
         yield from _all_within(related.plan)
-
-
-def _has_collections(plan: Shape) -> bool:
-    return any(one.collections for one in _all_within(plan))
 
 
 @cached

@@ -2,8 +2,8 @@
 
 An expression gives the JSON of a value that the schema's rules would leave as it is, and `UNFIT` for every
 other: what is asked of a value is what `forms` ask of the same column. What cannot be said so is refused,
-with the reason. SQLite's expressions are arguments of its JSON functions; PostgreSQL's are text, put together by
-`||`, since its own functions write spaces between the parts of an object.
+with the reason. SQLite's expressions are arguments of its JSON functions; PostgreSQL's are text, put together
+by `||`, since its own functions write spaces between the parts of an object.
 
 Both escape text as Pydantic does; a test compares all code points.
 """
@@ -51,7 +51,7 @@ def expression(rule: Rule, dialect: str, x: str) -> str:
     if kind is None or not _holds(rule.column_type, rule.kind):
         raise Unsayable(f"a {rule.kind} in a column of {type(rule.column_type).__name__}")
     checks = [kind.fits, *_limits(rule, words)]
-    absent = f"WHEN {x} IS NULL THEN {words.null} " if rule.nullable else ""
+    absent = f"WHEN {x} IS NULL THEN {words.null if rule.nullable else words.unfit} "
     fits = " AND ".join(check.format(x=x) for check in checks)
     return f"CASE {absent}WHEN {fits} THEN {kind.written.format(x=x)} ELSE {words.unfit} END"
 
@@ -90,11 +90,12 @@ _SQLITE = Words(
             "typeof({x}) = 'integer' AND {x} IN (0, 1)",
             "json(CASE {x} WHEN 1 THEN 'true' ELSE 'false' END)",
         ),
-        # With a modifier SQLite counts days: it makes 2 March of 30 February.
-        "date": Kind("date({x}, '+0 days') = {x} AND {x} >= '0001'", "{x}"),
+        # With a modifier SQLite counts days: it makes 2 March of 30 February. The column itself would be
+        # compared as a number, for to SQLite DATE is one.
+        "date": Kind("date({x}, '+0 days') = {x} AND substr({x}, 1, 4) > '0000'", "{x}"),
         "datetime": Kind(
             "datetime(substr({x}, 1, 19), '+0 days') || substr({x}, 20) = {x} "
-            f"AND substr({{x}}, 20) GLOB '.{_DIGITS}' AND {{x}} >= '0001'",
+            f"AND substr({{x}}, 20) GLOB '.{_DIGITS}' AND substr({{x}}, 1, 4) > '0000'",
             "substr({x}, 1, 10) || 'T' || CASE substr({x}, 20) "
             "WHEN '.000000' THEN substr({x}, 12, 8) ELSE substr({x}, 12) END || 'Z'",
         ),
