@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 from fieldstone import (
     ConfigurationError,
     Database,
+    Model,
     NotFound,
     fetch,
     json,
@@ -37,6 +38,7 @@ from tests.bookshop import (
     BookChain,
     BookFull,
     BookRead,
+    ChapterRead,
     Priced,
     by,
 )
@@ -113,7 +115,9 @@ SHAPES: dict[str, Any] = {
     .where(col(Author.name) == "Ada")
     .order_by(col(Book.id)),
     "an order beyond the schema": select(Book).order_by(col(Book.price).desc().nulls_last(), col(Book.id)),
-    "an order by an expression": select(Book).order_by(func.lower(col(Book.title)).desc(), -col(Book.stars)),
+    "an order by an expression": select(Book).order_by(
+        func.lower(col(Book.title)).desc(), col(Book.floor) * -1
+    ),
     "a subquery": select(Book)
     .where(col(Book.author_id).in_(select(col(Author.id)).where(col(Author.name) == "Ada")))
     .order_by(col(Book.id)),
@@ -303,6 +307,31 @@ def outcomes(session: Session) -> tuple[Any, Any]:
     whole = outcome(lambda: json(session, statement, BookFull))
     stop()
     return written, whole
+
+
+class Titled(Model):
+    title: str
+    chapters: list[ChapterRead]
+
+
+def test_a_cursor_beside_what_cannot_be_read_is_made_from_rows(fresh_url: FreshUrl) -> None:
+    def sought(session: Session) -> Any:
+        statement = select(Book).order_by(col(Book.lent_at))
+        return from_json(json_seek(session, statement, Titled, size=2))["items"]
+
+    with Database(fresh_url("sqlite")) as database:
+        database.create_all(bookshop.METADATA)
+        with database.transaction() as session:
+            session.add_all(bookshop.rows())
+            session.flush()
+            unruled(session, "book", "title")
+            run(session, "UPDATE book SET lent_at = 'never'")
+            by(session, "database")
+            with count_statements(database) as statements:
+                written = outcome(lambda: sought(session))
+            assert composed_of(statements)
+            by(session, "rows")
+            assert written == outcome(lambda: sought(session))
 
 
 # A column of PostgreSQL may have drifted from its model.

@@ -38,6 +38,7 @@ from tests.bookshop import (
 )
 from tests.faces import DIALECTS
 from tests.test_composed import every_way
+from tests.test_exact_made_up import KEYS
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=60)
 MOMENTS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.just(UTC))  # noqa: DTZ001 - Hypothesis adds the zone
@@ -58,8 +59,6 @@ COLUMNS: dict[str, st.SearchStrategy[Any]] = {
     "mark": st.none() | st.uuids(),
 }
 ROWS = st.lists(st.fixed_dictionaries(COLUMNS), max_size=4)
-# PostgreSQL's own words for a key cannot hold NUL, which no client would ask for.
-KEYS = st.none() | st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=8)
 RELATED: dict[str, Any] = {
     "author": AuthorRead | None,
     "before": BookRead | None,
@@ -124,4 +123,4 @@ def test_a_database_writes_rows_as_pydantic_writes_their_objects(
         written, by_rows, whole = every_way(session, select(Book).order_by(col(Book.id)), schema)
     assert written == by_rows == whole
     reason = refusal(plan(Book, schema), database.dialect)
-    assert reason is None or "two fields under one key" in reason
+    assert reason is None or "two fields under one key" in reason or "NUL" in reason

@@ -35,6 +35,7 @@ _FIRST_WITH_MATERIALIZED = (12,)
 class ByRows(Protocol):
     """Rows that were found by another way."""
 
+    def ends(self) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None: ...
     def keep(self, rows: slice) -> None: ...
     def objects(self) -> list[Any]: ...
     def written(self) -> list[Any] | None: ...
@@ -54,7 +55,12 @@ class Composed:
         return self._gathered.count
 
     def ends(self) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
-        return (self._beside(0), self._beside(-1)) if self.count else None
+        if not self.count:
+            return None
+        try:
+            return self._beside(0), self._beside(-1)
+        except Unprepared:
+            return self._by_rows().ends()
 
     def keep(self, rows: slice) -> None:
         self._gathered.cut(rows)
@@ -63,7 +69,7 @@ class Composed:
     def documents(self) -> list[str] | None:
         """Give the JSON of each row, or None where a row breaks the schema's rules."""
         found: list[str] = list(self._gathered.columns[0])
-        if any(UNFIT in one for one in found):
+        if self._instead is not None or any(UNFIT in one for one in found):
             return None
         return found
 

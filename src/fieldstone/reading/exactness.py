@@ -139,6 +139,8 @@ def _refuse(plan: Shape, dialect: str) -> None:
     left_out = [name for name, key in known.keys.items() if key is None]
     if left_out:
         raise Inexact(f"{schema}.{left_out[0]} is read and left out")
+    if any("\x00" in (key or "") for key in known.keys.values()):
+        raise Inexact(f"{schema} has a key with NUL in it")
     if len(known.keys) > _MOST_FIELDS:
         raise Inexact(f"{schema} has more than {_MOST_FIELDS} fields")
     for related in plan.collections:

@@ -50,9 +50,9 @@ def expression(rule: Rule, dialect: str, x: str) -> str:
     kind = words.kinds.get(rule.kind)
     if kind is None or not _holds(rule.column_type, rule.kind):
         raise Unsayable(f"a {rule.kind} in a column of {type(rule.column_type).__name__}")
-    checks = [kind.fits, *_limits(rule, words)]
-    absent = f"WHEN {x} IS NULL THEN {words.null if rule.nullable else words.unfit} "
-    fits = " AND ".join(check.format(x=x) for check in checks)
+    checks = [words.known, kind.fits, *_limits(rule, words)]
+    absent = f"WHEN {x} IS NULL THEN {words.null} " if rule.nullable else ""
+    fits = " AND ".join(check.format(x=x) for check in checks if check)
     return f"CASE {absent}WHEN {fits} THEN {kind.written.format(x=x)} ELSE {words.unfit} END"
 
 
@@ -71,9 +71,13 @@ class Kind:
 
 @dataclass(frozen=True)
 class Words:
-    """How one database says it. `binary` compares text by its bytes, in any collation."""
+    """How one database says it. `known`: that there is a value, where what follows would not find out.
+
+    `text` is text that is compared by its bytes, in any collation.
+    """
 
     kinds: Mapping[str, Kind]
+    known: str
     null: str
     unfit: str
     length: str
@@ -105,6 +109,7 @@ _SQLITE = Words(
             "substr({x}, 17, 4) || '-' || substr({x}, 21)",
         ),
     },
+    known="",
     null="NULL",
     unfit="char(0)",
     length="length({x})",
@@ -134,6 +139,7 @@ _POSTGRESQL = Words(
             "pg_typeof({x}) = 'numeric'::regtype AND {x}::text <> 'NaN'", "'\"' || {x}::text || '\"'"
         ),
     },
+    known="{x} IS NOT NULL",
     null="'null'",
     unfit=quoted(f'"{UNFIT}"'),
     length="char_length({x}::text)",
