@@ -218,10 +218,13 @@ def rows() -> list[Any]:
         author=bob,
         before=plain,
         chapters=[
-            Chapter(number=n, level=level, text=f"{n}") for n, level in ((3, 1), (1, None), (2, 2), (4, 1))
+            Chapter(book_id=uuid.UUID(int=2), number=n, level=level, text=f"{n}")
+            for n, level in ((3, 1), (1, None), (2, 2), (4, 1))
         ],
     )
-    low.chapters.append(Chapter(number=9, text="gone", deleted_at=datetime(2026, 1, 1, tzinfo=UTC)))
+    low.chapters.append(
+        Chapter(book_id=low.id, number=9, text="gone", deleted_at=datetime(2026, 1, 1, tzinfo=UTC))
+    )
     high = Book(
         id=uuid.UUID(int=2**128 - 1),
         title="z" * 60,
@@ -238,7 +241,7 @@ def rows() -> list[Any]:
         price=Decimal("0.0001"),
         author=gone,
         before=plain,
-        chapters=[Chapter(number=1, text="only")],
+        chapters=[Chapter(book_id=uuid.UUID(int=2**128 - 1), number=1, text="only")],
         tags=[old],
     )
     covers = [Cover(colour=colour, book_id=low.id) for colour in ("red", "blue")]

@@ -105,7 +105,9 @@ def store(session: Session, rows: list[dict[str, Any]]) -> None:
     tags = [Tag(name="one"), Tag(name="two")]
     earlier: Book | None = None
     for number, row in enumerate(rows):
-        chapters = [Chapter(number=one, text=row["title"]) for one in range(number % 3)]
+        chapters = [
+            Chapter(book_id=uuid.UUID(int=number), number=one, text=row["title"]) for one in range(number % 3)
+        ]
         earlier = Book(
             id=uuid.UUID(int=number), chapters=chapters, tags=tags[: number % 3], before=earlier, **row
         )

@@ -73,7 +73,8 @@ class _Composition:
 
         Gives the order too, as one who selects from it under this name has to write it.
         """
-        columns = [one.label(f"c{place}") for place, one in enumerate(statement._raw_columns)]
+        selected: Sequence[Any] = statement._raw_columns
+        columns = [one.label(f"c{place}") for place, one in enumerate(selected)]
         keys, order = [], []
         for number, clause in enumerate(statement._order_by_clauses):
             key, manners = _taken_apart(clause)

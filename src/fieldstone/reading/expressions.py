@@ -85,7 +85,9 @@ class Words:
     number: str
 
 
-_DIGITS = "[0-9]" * 6
+# What SQLAlchemy stores, as far as a pattern tells. The rest is put so that few values need the calendar.
+_DIGIT = "[0-9]"
+_MOMENT = f"{_DIGIT * 4}-[01]{_DIGIT}-[0-3]{_DIGIT} [0-2]{_DIGIT}:[0-5]{_DIGIT}:[0-5]{_DIGIT}.{_DIGIT * 6}"
 _SQLITE = Words(
     kinds={
         "str": Kind("typeof({x}) = 'text'", "{x}"),
@@ -98,8 +100,9 @@ _SQLITE = Words(
         # compared as a number, for to SQLite DATE is one.
         "date": Kind("date({x}, '+0 days') = {x} AND substr({x}, 1, 4) > '0000'", "{x}"),
         "datetime": Kind(
-            "datetime(substr({x}, 1, 19), '+0 days') || substr({x}, 20) = {x} "
-            f"AND substr({{x}}, 20) GLOB '.{_DIGITS}' AND substr({{x}}, 1, 4) > '0000'",
+            f"{{x}} GLOB '{_MOMENT}' AND substr({{x}}, 1, 4) > '0000' AND substr({{x}}, 12, 2) < '24' "
+            "AND substr({x}, 6, 5) BETWEEN '01-01' AND '12-31' AND (substr({x}, 9, 2) BETWEEN '01' AND '28' "
+            "OR date(substr({x}, 1, 10), '+0 days') = substr({x}, 1, 10))",
             "substr({x}, 1, 10) || 'T' || CASE substr({x}, 20) "
             "WHEN '.000000' THEN substr({x}, 12, 8) ELSE substr({x}, 12) END || 'Z'",
         ),
