@@ -134,7 +134,7 @@ async def test_every_shape_of_statement_can_be_written(shop: Face, name: str) ->
             for _ in range(2):
                 written, rows, whole = await shop.run(session, every_way, SHAPES[name], BookFull)
                 assert written == rows == whole
-    assert (written == b"[]") == (name == "an empty result")
+                assert (written == b"[]") == (name == "an empty result")
     assert len(composed_of(statements)) == 2
 
 

@@ -26,4 +26,5 @@ def note(owner: Any, seconds: float) -> None:
 
 def round_trip(owner: Any) -> float:
     """Give the seconds that the way there and back takes at most; 0 where nothing is known yet."""
-    return min(_taken.get(owner) or (0.0,))
+    found = _taken.get(owner)
+    return min(found.copy()) if found else 0.0
