@@ -178,13 +178,25 @@ class Priced(Model):
     tags: list[TagRead]
 
 
+class Loose(Model):
+    """Takes members of an enum for plain values, which only Pydantic can judge."""
+
+    stars: int | None
+    tags: list[TagRead]
+
+
+class Narrow(Model):
+    binding: Literal["paper", "leather"]
+    tags: list[TagRead]
+
+
 class PraiseRead(Model):
     kind: str
     text: str
 
 
 SCHEMAS: dict[type[Any], list[type[BaseModel]]] = {
-    Book: [BookRead, BookFull, BookChain, Priced],
+    Book: [BookRead, BookFull, BookChain, Priced, Loose, Narrow],
     Author: [AuthorRead, AuthorDeep],
     Tag: [TagDeep],
     Chapter: [ChapterOfBook],

@@ -39,6 +39,8 @@ from tests.bookshop import (
     BookFull,
     BookRead,
     ChapterRead,
+    Loose,
+    Narrow,
     Priced,
     by,
 )
@@ -87,7 +89,7 @@ async def test_all_ways_give_the_same_bytes(shop: Face, model: Any, schema: type
     assert written == rows == whole
     assert written.count(b"{") > 1
     composed = composed_of(statements)
-    if schema is Priced and shop.dialect == "sqlite":
+    if schema in (Loose, Narrow) or (schema is Priced and shop.dialect == "sqlite"):
         assert not composed
     else:
         assert len(composed) == 1
@@ -103,7 +105,7 @@ def test_a_plan_says_which_databases_write_it() -> None:
     assert plan(bookshop.Book, Priced).why == (
         "JSON is written from rows: every column comes out as Pydantic would write it. "
         "PostgreSQL writes it itself, in one statement, where it is far away. "
-        "SQLite cannot write it: Priced.price is a decimal in a column of Numeric."
+        "SQLite cannot write it: Priced.price is of kind decimal in a column of Numeric."
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any, Protocol
 
@@ -139,9 +140,8 @@ def sqlite_writes_json() -> bool:
     """Tell whether this SQLite, which may be any, nests and escapes JSON as is needed."""
     wanted: Sequence[Any] = [{"n": None, "list": [{"text": _HARD}], "flag": True}]
     try:
-        with sqlite3.connect(":memory:") as connection:
+        with closing(sqlite3.connect(":memory:")) as connection:
             (found,) = connection.execute(_PROBE, (_HARD,)).fetchone()
-        connection.close()
     except sqlite3.Error:
         return False
     return bool(found == to_json(wanted).decode())

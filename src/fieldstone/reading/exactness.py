@@ -273,5 +273,5 @@ def _among(member: Member, allowed: Collection[Any], column_type: Any, *, raw: b
     if kinds not in ({str}, {int}):
         return None
     kind = kinds.pop()
-    rule = Rule(kind.__name__, column_type, member.nullable, allowed=tuple(allowed))
+    rule = Rule(kind.__name__, column_type, member.nullable, allowed=tuple(allowed), raw=raw)
     return as_stored(kind, [among(frozenset(allowed))], nullable=member.nullable, raw=raw, rule=rule)

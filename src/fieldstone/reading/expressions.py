@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
     TEXT,
@@ -34,8 +34,6 @@ from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 from fieldstone.models.columns import ComparableUuid, EnumByValue
 from fieldstone.reading.forms import Rule
 
-Dialect = Literal["sqlite", "postgresql"]
-
 # NUL as JSON has it: PostgreSQL stores none, and text that holds one breaks the rules of most schemas.
 UNFIT = "\\u0000"
 
@@ -48,8 +46,8 @@ def expression(rule: Rule, dialect: str, x: str) -> str:
     """Write the JSON of the column that SQL calls `x`. Raises Unsayable."""
     words = _WORDS[dialect]
     kind = words.kinds.get(rule.kind)
-    if kind is None or not _holds(rule.column_type, rule.kind):
-        raise Unsayable(f"a {rule.kind} in a column of {type(rule.column_type).__name__}")
+    if kind is None or not _holds(rule):
+        raise Unsayable(f"of kind {rule.kind} in a column of {type(rule.column_type).__name__}")
     checks = [words.known, kind.fits, *_limits(rule, words)]
     absent = f"WHEN {x} IS NULL THEN {words.null} " if rule.nullable else ""
     fits = " AND ".join(check.format(x=x) for check in checks if check)
@@ -152,10 +150,10 @@ _POSTGRESQL = Words(
 _WORDS: Mapping[str, Words] = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}
 
 # Types that keep a value as it is, or as the words above expect it. Others may keep it in any way.
-_TEXT = {String, Text, Unicode, UnicodeText, VARCHAR, TEXT, AutoString, EnumByValue}
+_TEXT = {String, Text, Unicode, UnicodeText, VARCHAR, TEXT, AutoString}
 _COLUMNS: Mapping[str, set[type[Any]]] = {
     "str": _TEXT,
-    "int": {Integer, BigInteger, SmallInteger, EnumByValue},
+    "int": {Integer, BigInteger, SmallInteger},
     "bool": {Boolean},
     "date": {Date},
     "datetime": {UTCDateTime},
@@ -164,8 +162,12 @@ _COLUMNS: Mapping[str, set[type[Any]]] = {
 }
 
 
-def _holds(column_type: Any, kind: str) -> bool:
-    return type(column_type) in _COLUMNS[kind] and getattr(column_type, "as_uuid", True)
+def _holds(rule: Rule) -> bool:
+    column_type = rule.column_type
+    if rule.raw:
+        return isinstance(column_type, EnumByValue)
+    keeps = getattr(column_type, "as_uuid", True) and getattr(column_type, "asdecimal", True)
+    return keeps and type(column_type) in _COLUMNS[rule.kind]
 
 
 _COMPARED = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
@@ -183,7 +185,7 @@ def _limits(rule: Rule, words: Words) -> list[str]:
     found = []
     for name, bound in rule.bounds.items():
         if type(bound) is not int or name not in {**_COMPARED, **_COUNTED}:
-            raise Unsayable(f"a {rule.kind} whose {name} is {bound!r}")
+            raise Unsayable(f"of kind {rule.kind} with a limit that it cannot compare: {name}={bound!r}")
         if name in _COMPARED:
             found.append(f"{words.number} {_COMPARED[name]} {bound}")
         else:

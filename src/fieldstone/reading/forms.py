@@ -37,7 +37,8 @@ class Rule:
     """What a form asks of its values, said so that a database can ask it too.
 
     `kind` is Pydantic's name of the type, `bounds` are its limits by their names there, and `allowed` the
-    only values, where they are a fixed set.
+    only values, where they are a fixed set. `raw`: they are written as they are stored, whatever the column's
+    type makes of them.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Rule:
     nullable: bool
     bounds: Mapping[str, Any] = field(default_factory=dict)
     allowed: tuple[Any, ...] | None = None
+    raw: bool = False
 
 
 @dataclass(frozen=True)
