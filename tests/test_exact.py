@@ -64,8 +64,12 @@ def test_only_what_pydantic_alone_writes_is_written_from_objects(model: Any, sch
 
 
 BY_DATABASE = {
-    specimens.SpecimenRead: "No database can write it: SpecimenRead.real is of kind float in a column of Float.",
-    specimens.SpecimenFull: "No database can write it: SpecimenFull.real is of kind float in a column of Float.",
+    specimens.SpecimenRead: (
+        "No database can write it: SpecimenRead.real is of kind float in a column of Float."
+    ),
+    specimens.SpecimenFull: (
+        "No database can write it: SpecimenFull.real is of kind float in a column of Float."
+    ),
     specimens.Aliased: "No database can write it: Aliased.text is read and left out.",
     specimens.CabinetRead: "SQLite and PostgreSQL could write it too, and would save no statement.",
     specimens.CabinetTree: "No database can write it: the rows of CabinetTree.drawers are found by no index.",
