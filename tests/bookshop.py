@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -267,4 +266,8 @@ def by(session: Session, way: JsonBy) -> None:
 
 
 WAYS: tuple[JsonBy, JsonBy] = ("rows", "database")
-Read = Callable[[Session], bytes]
+
+
+def composed_of(statements: list[str]) -> list[str]:
+    """Pick the statements by which a database wrote JSON."""
+    return [one for one in statements if "fieldstone_page" in one]

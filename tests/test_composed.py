@@ -13,7 +13,6 @@ from sqlalchemy.orm import aliased, with_loader_criteria
 from sqlmodel import Session, col, select
 
 from fieldstone import (
-    ConfigurationError,
     Database,
     Model,
     NotFound,
@@ -27,22 +26,20 @@ from fieldstone import (
     seek,
     within,
 )
-from fieldstone.reading import latency
 from fieldstone.testing import count_statements
 from tests import bookshop
 from tests.bookshop import (
     Author,
-    AuthorDeep,
     AuthorRead,
     Book,
     BookChain,
     BookFull,
-    BookRead,
     ChapterRead,
     Loose,
     Narrow,
     Priced,
     by,
+    composed_of,
 )
 from tests.conftest import FreshUrl
 from tests.faces import Face
@@ -57,11 +54,6 @@ async def shop(face: Face) -> Face:
     async with face.transaction() as session:
         session.add_all(bookshop.rows())
     return face
-
-
-def composed_of(statements: list[str]) -> list[str]:
-    """Pick the statements by which a database wrote JSON."""
-    return [one for one in statements if "fieldstone_page" in one]
 
 
 def ordered(model: Any) -> Any:
@@ -385,49 +377,3 @@ async def test_both_databases_escape_text_as_pydantic_does(face: Face) -> None:
         for start in range(0, len(points), 10_000):
             part = "".join(points[start : start + 10_000])
             assert await face.run(session, escaped, part) == to_json(part).decode()
-
-
-async def test_who_writes_is_decided_by_plan_and_distance(shop: Face) -> None:
-    deep, flat = select(Author).order_by(col(Author.id)), select(Book).order_by(col(Book.id))
-
-    async def written_by_database(session: Any, statement: Any, schema: Any) -> bool:
-        with count_statements(shop.database) as statements:
-            await shop(json, session, statement, schema)
-        return bool(composed_of(statements))
-
-    async with shop.transaction(read_only=True) as session:
-        pool = await shop.run(session, lambda one: one.connection().engine.pool)
-        for seconds, at_hand in ((0.0, shop.dialect == "sqlite"), (0.005, True)):
-            for _ in range(latency.REMEMBERED):
-                latency.note(pool, seconds)
-            assert await written_by_database(session, deep, AuthorDeep) is at_hand
-            assert await written_by_database(session, flat, BookRead) is False
-
-
-def test_the_distance_is_the_shortest_of_the_last_statements() -> None:
-    owner = type("Pool", (), {})()
-    assert latency.round_trip(owner) == 0
-    for seconds in (0.02, 0.01, 0.03):
-        latency.note(owner, seconds)
-    assert latency.round_trip(owner) == 0.01
-    for _ in range(latency.REMEMBERED):
-        latency.note(owner, 0.5)
-    assert latency.round_trip(owner) == 0.5
-
-
-@pytest.mark.parametrize("way", bookshop.WAYS)
-def test_a_database_can_be_told_who_writes(database_url: str, way: Any) -> None:
-    with Database(database_url, json_by=way) as database:
-        database.create_all(bookshop.METADATA)
-        with database.transaction(read_only=True) as session, count_statements(database) as statements:
-            assert json(session, select(Author), AuthorDeep) == b"[]"
-            assert json(session, select(Author), AuthorRead) == b"[]"
-    assert len(composed_of(statements)) == (2 if way == "database" else 0)
-
-
-def test_who_writes_can_be_told_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FIELDSTONE_JSON_BY", "nobody")
-    with pytest.raises(ConfigurationError, match=r"json_by \(FIELDSTONE_JSON_BY\): Input should be 'auto'"):
-        Database("sqlite://")
-    monkeypatch.setenv("FIELDSTONE_JSON_BY", "rows")
-    assert Database("sqlite://").settings.json_by == "rows"
