@@ -44,10 +44,10 @@ def test_the_distance_is_the_shortest_of_the_last_statements() -> None:
     assert latency.round_trip(owner) == 0.5
 
 
-@pytest.mark.parametrize("way", bookface.WAYS)
+@pytest.mark.parametrize("way", bookshop.WAYS)
 def test_a_database_can_be_told_who_writes(database_url: str, way: Any) -> None:
     with Database(database_url, json_by=way) as database:
-        database.create_all(bookface.METADATA)
+        database.create_all(bookshop.METADATA)
         with database.transaction(read_only=True) as session, count_statements(database) as statements:
             assert json(session, select(Author), AuthorDeep) == b"[]"
             assert json(session, select(Author), AuthorRead) == b"[]"
