@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from pydantic_core import to_json
 from sqlalchemy import Select, Text, case, func, literal_column, select
@@ -73,7 +73,7 @@ class _Composition:
 
         Gives the order too, as one who selects from it under this name has to write it.
         """
-        selected: Sequence[Any] = statement._raw_columns
+        selected = cast(Sequence[Any], statement._raw_columns)
         columns = [one.label(f"c{place}") for place, one in enumerate(selected)]
         keys, order = [], []
         for number, clause in enumerate(statement._order_by_clauses):
