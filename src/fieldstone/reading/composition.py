@@ -19,7 +19,7 @@ from functools import reduce
 from typing import Any, Protocol, cast
 
 from pydantic_core import to_json
-from sqlalchemy import Select, Text, case, func, literal_column, select
+from sqlalchemy import Text, case, func, literal_column, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql.elements import ColumnElement, UnaryExpression
 
@@ -68,7 +68,7 @@ class _Composition:
         made = select(self._row(layout, _PAGE).label("item"), *beside)
         return made.select_from(page).order_by(*order)
 
-    def _exposed(self, statement: Statement, name: str) -> tuple[Select[Any], list[Any]]:
+    def _exposed(self, statement: Statement, name: str) -> tuple[Statement, list[Any]]:
         """Name the columns of a select by their places, and select what it is ordered by.
 
         Gives the order too, as one who selects from it under this name has to write it.
