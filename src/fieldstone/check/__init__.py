@@ -7,5 +7,5 @@
 - `evaluation`, `flow`, `analysis`: expressions, statements, and calls between functions; `callers`: what a
   function is given by those that call it.
 - `rules`: what is a mistake. A rule is one function; the guide stands there. `repairs`: edits of several.
-- `running`: paths to findings.
+- `running`: paths to findings; `workspace`: again and again, for `watching` and for the `languageserver`.
 """

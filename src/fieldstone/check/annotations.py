@@ -10,6 +10,7 @@ from fieldstone.check import names
 from fieldstone.check.models import model
 from fieldstone.check.modules import Function, Module
 from fieldstone.check.project import Project
+from fieldstone.check.trees import walk
 from fieldstone.check.values import (
     PLAIN,
     UNKNOWN,
@@ -113,9 +114,9 @@ class Annotations:
         """
         if not isinstance(value, Session) or value.asynchronous:
             return value
-        if value.asynchronous is None and any(is_foreign(node, name) for node in ast.walk(function.node)):
+        if value.asynchronous is None and any(is_foreign(node, name) for node in walk(function.node)):
             return UNKNOWN
-        awaited = (n.value for n in ast.walk(function.node) if isinstance(n, ast.Await))
+        awaited = (n.value for n in walk(function.node) if isinstance(n, ast.Await))
         if function.asynchronous and any(is_method_call(node, name) for node in awaited):
             return replace(value, asynchronous=True, expires=self.expires(True))
         return value

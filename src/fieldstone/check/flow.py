@@ -21,6 +21,7 @@ from fieldstone.check.lookup import decorated_as
 from fieldstone.check.models import model
 from fieldstone.check.modules import Function
 from fieldstone.check.sessioncalls import closed, committed
+from fieldstone.check.trees import walk
 from fieldstone.check.values import (
     UNKNOWN,
     Context,
@@ -240,7 +241,7 @@ class Flow(Calls):
                 case.guard is None and isinstance(case.pattern, ast.MatchAs) and not case.pattern.pattern
             )
             self.state = start.copy()
-            for inner in ast.walk(case.pattern):
+            for inner in walk(case.pattern):
                 name = getattr(inner, "name", None) or getattr(inner, "rest", None)
                 if isinstance(name, str):
                     self.state.names[name] = UNKNOWN
@@ -352,7 +353,7 @@ def depending(body: list[ast.stmt], bound: set[str]) -> frozenset[str]:
     known = set(bound)
     for _ in range(3):
         before = len(known)
-        for node in (inner for statement in body for inner in ast.walk(statement)):
+        for node in (inner for statement in body for inner in walk(statement)):
             value = getattr(node, "value", None) if isinstance(node, ast.Assign | ast.AnnAssign) else None
             if isinstance(node, ast.For | ast.AsyncFor | ast.NamedExpr):
                 value = node.iter if not isinstance(node, ast.NamedExpr) else node.value
@@ -360,9 +361,7 @@ def depending(body: list[ast.stmt], bound: set[str]) -> frozenset[str]:
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]  # type: ignore[attr-defined]  # all have one
                 for target in targets:
                     known |= {
-                        n.id
-                        for n in ast.walk(target)
-                        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+                        n.id for n in walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
                     }
         if len(known) == before:
             break
@@ -371,4 +370,4 @@ def depending(body: list[ast.stmt], bound: set[str]) -> frozenset[str]:
 
 def mentions(node: ast.AST, known: set[str] | frozenset[str]) -> bool:
     """Whether an expression reads one of some names."""
-    return any(isinstance(inner, ast.Name) and inner.id in known for inner in ast.walk(node))
+    return any(isinstance(inner, ast.Name) and inner.id in known for inner in walk(node))
