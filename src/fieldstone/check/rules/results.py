@@ -135,7 +135,7 @@ def preceding(node: ast.AST, module: Module) -> Iterator[ast.stmt]:
     inner = node
     for above in module.above(node):
         for block in blocks(above) if isinstance(above, ast.stmt) else ():
-            if inner in block:
+            if isinstance(inner, ast.stmt) and inner in block:
                 yield from reversed(block[: block.index(inner)])
         if isinstance(above, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             return
