@@ -20,17 +20,14 @@ from fieldstone.migrations.altering import portable
 from fieldstone.migrations.arranging import Step
 from fieldstone.migrations.authoring import Draft, comparison, write
 from fieldstone.migrations.comparing import include_name
-from fieldstone.migrations.failures import MigrationRefused, shown
+from fieldstone.migrations.environment import quiet
+from fieldstone.migrations.failures import MigrationRefused
 from fieldstone.migrations.project import Project
 from fieldstone.migrations.rendering import CallOp
-from fieldstone.migrations.revisions import directory, heads
-from fieldstone.migrations.running import current, quiet
 
 
 def adopt(connection: Connection, project: Project, message: str) -> Path:
     """Write the first revision of a database that is there already, and return its file."""
-    with connection.begin():
-        _refuse_history(connection, project)
     metadata = project.metadata()
     with comparison(connection, project, metadata) as difference:
         retyped = set(_retyped(difference))
@@ -52,16 +49,6 @@ def adopt(connection: Connection, project: Project, message: str) -> Path:
         ]
         (file,) = write(connection, project, message, Draft(tuple(steps), (), ()))
     return file
-
-
-def _refuse_history(connection: Connection, project: Project) -> None:
-    here = current(connection, project)
-    there = heads(directory(project), project)
-    if here or there:
-        raise MigrationRefused(
-            f"There is a history already: the database is at {shown(here)}, and the newest revision is "
-            f"{shown(there)}. Go on with: fieldstone migrate status"
-        )
 
 
 def _stored(connection: Connection, project: Project) -> list[Table]:

@@ -22,11 +22,13 @@ from sqlalchemy import Connection, MetaData, Table, inspect
 
 from fieldstone.migrations import altering, arranging, comparing, enumerating
 from fieldstone.migrations.arranging import Answers, Step, arranged
+from fieldstone.migrations.environment import environment
 from fieldstone.migrations.failures import MigrationRefused, Undecided, shown
 from fieldstone.migrations.project import Project, unimported
+from fieldstone.migrations.references import foreign_keys_off
 from fieldstone.migrations.rendering import CallOp, Writer, frozen
 from fieldstone.migrations.revisions import directory, heads, understood
-from fieldstone.migrations.running import current, environment, foreign_keys_off
+from fieldstone.migrations.running import current
 
 
 @dataclass(frozen=True)
@@ -210,9 +212,11 @@ def _of_table(
     for each in found:
         if isinstance(each, ops.AddColumnOp):
             yield from altering.adding(each, key, answers)
+            yield from arranging.checking_elsewhere(each, model, connection)
     for each in found:
         if isinstance(each, ops.AlterColumnOp):
             yield from altering.altering(each, key, model.c[_attribute(model, each.column_name)], answers)
+            yield from arranging.checking_elsewhere(each, model, connection)
     for each in found:
         if isinstance(each, ops.AddConstraintOp):
             yield from arranging.constraining(each, key, connection, online=online)

@@ -67,10 +67,10 @@ def _refuse_difference(before: set[str], after: set[str], fact: str) -> None:
 
 
 def _schema(database: Database) -> set[str]:
-    return verbs.on(database, _lines)
+    return verbs.on(database, schema_lines)
 
 
-def _lines(connection: Connection) -> set[str]:
+def schema_lines(connection: Connection) -> set[str]:
     """Write out what a database has, a line for each column, constraint and index, whatever their order."""
     metadata = MetaData()
     with connection.begin():

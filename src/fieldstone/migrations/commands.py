@@ -131,8 +131,11 @@ def _add_value(found: dict[str, dict[str, str]], text: str) -> None:
 def adopt(message: Annotated[str, typer.Argument(help="What it is called.")] = "What was there") -> None:
     """Take over a database that has tables and no history."""
     with Database() as database:
-        file = verbs.adopt(database, message)
-    out.print(f"Wrote {_beside(file)}, and recorded the database as being there.")
+        found = verbs.adopt(database, message)
+    if isinstance(found, Path):
+        out.print(f"Wrote {_beside(found)}, and recorded the database as being there.")
+    else:
+        out.print(f"The tables are those of {found}; the database is recorded as being there.")
     out.print("See what the models want otherwise with: fieldstone migrate check")
 
 

@@ -14,7 +14,19 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import CheckConstraint, Column, Connection, Enum, Index, String, Table, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    Enum,
+    Float,
+    Index,
+    Numeric,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import conv
 
@@ -43,7 +55,7 @@ def compare_checks(
         name: constraint
         for constraint in wanted.constraints
         if isinstance(constraint, CheckConstraint)
-        and canonical.applies(constraint, connection)
+        and canonical.applies(constraint, connection.dialect.name)
         and (name := canonical.constraint_name(constraint, connection)) is not None
     }
     different = _different(connection, stored, now, models)
@@ -192,6 +204,17 @@ def compare_types(
         inner = getattr(implementation, "impl_instance", implementation)
         if isinstance(inner, postgresql.ENUM) and isinstance(stored_type, postgresql.ENUM):
             return bool(inner.name != stored_type.name)
+    has, wants = _has_limit(stored_type), _has_limit(implementation)
+    return True if has is not None and wants is not None and has != wants else None
+
+
+def _has_limit(type_: Any) -> bool | None:
+    """Say whether a type bounds its values: Alembic compares two bounds, and not one with none."""
+    plain = getattr(type_, "impl_instance", type_)
+    if isinstance(plain, String) and not isinstance(plain, Enum):
+        return plain.length is not None
+    if isinstance(plain, Numeric) and not isinstance(plain, Float):
+        return plain.precision is not None
     return None
 
 

@@ -15,6 +15,8 @@ from alembic.operations import ops
 from sqlalchemy import Computed, Identity, types
 from sqlalchemy.dialects import postgresql
 
+from fieldstone.migrations.recording import Seen
+
 
 @dataclass(frozen=True)
 class Danger:
@@ -24,16 +26,6 @@ class Danger:
     what: str
     why: str
     safe: str
-
-
-@dataclass(frozen=True)
-class Seen:
-    """An operation that a revision asked for, and where it stood."""
-
-    operation: Any
-    table: str | None
-    assured: bool
-    outside: bool
 
 
 Rule = Callable[[Any, str], Iterator[Danger]]

@@ -86,7 +86,8 @@ def _table(file: Path) -> dict[str, Any]:
 
 
 def _from_table(table: dict[str, Any], file: Path) -> Project:
-    for key in table.keys() - _KEYS:
+    # A table within it, such as [tool.fieldstone.check], is another room's.
+    for key in {name for name, value in table.items() if not isinstance(value, dict)} - _KEYS:
         raise ConfigurationError(
             f"[tool.fieldstone] in {file} sets {key!r}, which is unknown. "
             f"It may set: {', '.join(sorted(_KEYS))}."

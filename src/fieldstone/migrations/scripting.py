@@ -8,9 +8,11 @@ from typing import Any
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 
+from fieldstone.migrations.environment import alone
 from fieldstone.migrations.failures import MigrationRefused
 from fieldstone.migrations.project import Project
 from fieldstone.migrations.revisions import directory, understood
+from fieldstone.migrations.running import Course, steps_to
 
 DIALECTS = ("postgresql", "sqlite")
 
@@ -24,9 +26,13 @@ def sql_of(project: Project, target: str, dialect: str = "postgresql") -> str:
     written = StringIO()
 
     def steps(here: Any, _context: Any) -> Any:
-        return scripts._upgrade_revs(end or "head", here)
+        return steps_to(scripts, here, Course("upgrade", end or "head"))
 
-    with understood(project), EnvironmentContext(Config(), scripts, fn=steps, as_sql=True) as env:
+    with (
+        alone(None),
+        understood(project),
+        EnvironmentContext(Config(), scripts, fn=steps, as_sql=True) as env,
+    ):
         env.configure(
             dialect_name=dialect,
             output_buffer=written,

@@ -16,12 +16,22 @@ from alembic.util import rev_id
 from sqlalchemy import Connection
 
 from fieldstone.database import Database
-from fieldstone.migrations import adopting, authoring, comparing, describing, linting, rendering
+from fieldstone.migrations import (
+    adopting,
+    authoring,
+    comparing,
+    describing,
+    linting,
+    rendering,
+    running,
+    waiting,
+)
 from fieldstone.migrations.arranging import Answers
+from fieldstone.migrations.failures import MigrationRefused, shown
 from fieldstone.migrations.linting import Finding
 from fieldstone.migrations.project import Project, read
 from fieldstone.migrations.revisions import directory, heads, title, understood
-from fieldstone.migrations.running import Course, Ran, current, environment, remaining, run
+from fieldstone.migrations.running import Course, Ran, current, record, remaining, run
 
 R = TypeVar("R")
 
@@ -41,22 +51,33 @@ class Status:
 
 
 def upgrade(
-    database: Database, target: str = "head", *, project: Project | None = None, patience: float = 600.0
+    database: Database,
+    target: str = "head",
+    *,
+    project: Project | None = None,
+    patience: float = 600.0,
+    adopt: bool = False,
 ) -> list[Ran]:
     """Run the revisions that are still to be run, and return them.
 
     Any number of processes may do so at once: one runs each revision, the others wait, at most
-    `patience` seconds. `target` is a revision, "+1", or "head".
+    `patience` seconds. `target` is a revision, "+1", or "head". With `adopt`, a database that an
+    earlier version made with create_all is recorded at the revision that its tables are at.
     """
-    course = Course("upgrade", target, patience)
+    course = Course("upgrade", target, patience, adopt)
     return on(database, lambda connection: run(connection, project or read(), course))
 
 
 async def upgrade_async(
-    database: Database, target: str = "head", *, project: Project | None = None, patience: float = 600.0
+    database: Database,
+    target: str = "head",
+    *,
+    project: Project | None = None,
+    patience: float = 600.0,
+    adopt: bool = False,
 ) -> list[Ran]:
     """Run the revisions that are still to be run, asynchronously."""
-    course = Course("upgrade", target, patience)
+    course = Course("upgrade", target, patience, adopt)
     return await on_async(database, lambda connection: run(connection, project or read(), course))
 
 
@@ -150,12 +171,39 @@ def _new(
         return authoring.write(connection, project, message, plan)
 
 
-def adopt(database: Database, message: str = "What was there", *, project: Project | None = None) -> Path:
-    """Write what a database without a history has as its first revision, and record it as being there."""
+def adopt(
+    database: Database, message: str = "What was there", *, project: Project | None = None
+) -> Path | str:
+    """Take over a database that has tables and no history; no row is touched.
+
+    Where the project has no revisions, what is there is written as the first, and its file
+    returned. Otherwise the revision that the tables are at is recorded, and returned.
+    """
     where = project or read()
-    file = on(database, lambda connection: adopting.adopt(connection, where, message))
-    stamp(database, project=where)
-    return file
+    return on(database, lambda connection: _adopt(connection, where, message))
+
+
+def _adopt(connection: Connection, project: Project, message: str) -> Path | str:
+    scripts = directory(project)
+    with connection.begin():
+        here = current(connection, project)
+    if here:
+        raise MigrationRefused(
+            f"There is a history already: the database is at {shown(here)}. "
+            "Go on with: fieldstone migrate status"
+        )
+    if not heads(scripts, project):
+        file = adopting.adopt(connection, project, message)
+        _stamp(connection, project, "head")
+        return file
+    with waiting.turn(connection, patience=600.0, notify=lambda text: None):
+        found = running.adopt(connection, project, scripts)
+    if found is None:
+        raise MigrationRefused(
+            "The database has none of the tables that the revisions make, so there is nothing to take over. "
+            "Make them with: fieldstone migrate up"
+        )
+    return found
 
 
 def lint(
@@ -183,19 +231,8 @@ def stamp(database: Database, target: str = "head", *, project: Project | None =
 
 
 def _stamp(connection: Connection, project: Project, target: str) -> tuple[str, ...]:
-    scripts = directory(project)
-
-    def mark(here: Any, _context: Any) -> Any:
-        with understood(project):
-            return scripts._stamp_revs(target, here)
-
-    with (
-        connection.begin(),
-        environment(project, scripts, connection, {"fn": mark}) as env,
-        understood(project),
-    ):
-        env.run_migrations()
     with connection.begin():
+        record(connection, project, directory(project), target)
         return current(connection, project)
 
 

@@ -1,4 +1,4 @@
-"""`python -m fieldstone.template`: make the tables, plant the demo data, serve.
+"""`python -m fieldstone.template`: migrate the tables, plant the demo data, serve.
 
 DATABASE_URL chooses the database (sqlite:///tasks.db unless set), HOST and PORT the address.
 """
@@ -14,12 +14,12 @@ from typing import TypeVar
 
 import uvicorn
 from rich.progress import track
-from sqlalchemy import inspect
 
 from fieldstone import Database, FieldstoneError
+from fieldstone.migrations import Unrecognised
 from fieldstone.template.app import create_app
-from fieldstone.template.models import Task
 from fieldstone.template.seed import seed
+from fieldstone.template.tables import migrate
 
 T = TypeVar("T")
 
@@ -30,8 +30,7 @@ def main() -> None:
         listening = _listen(os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8000"))
         with closing(listening):
             database = Database(os.environ.get("DATABASE_URL") or "sqlite:///tasks.db")
-            database.create_all()
-            _refuse_old_tables(database)
+            _migrate(database)
             if seed(database, watch=_watch):
                 _say("Demo data planted.")
             _serve(database, listening)
@@ -57,16 +56,18 @@ def _listen(host: str, port: str) -> socket.socket:
         )
 
 
-def _refuse_old_tables(database: Database) -> None:
-    """Say in one line what every page would fail at: `create_all` makes tables, and changes none."""
-    stored = inspect(database.engine)
-    for table in Task.metadata.sorted_tables:
-        columns = {column["name"] for column in stored.get_columns(table.name)}
-        if missing := [column.name for column in table.columns if column.name not in columns]:
-            sys.exit(
-                f"{database.url} was made by another version of the app: {table.name} has no {missing[0]}. "
-                "Delete it, or set DATABASE_URL to a new database."
-            )
+def _migrate(database: Database) -> None:
+    """Bring the tables up to date, or say in one line what no version of the app has made."""
+    try:
+        ran = migrate(database)
+    except Unrecognised as unknown:
+        table, _, name = (*unknown.lacks, *unknown.besides)[0].partition(".")
+        sys.exit(
+            f"{database.url} was made by another version of the app: {table} has "
+            f"{'no ' if unknown.lacks else ''}{name}. Delete it, or set DATABASE_URL to a new database."
+        )
+    for each in ran:
+        _say(f"Migrated: {each.title}.")
 
 
 def _serve(database: Database, listening: socket.socket) -> None:
