@@ -6,9 +6,11 @@ desk has none.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +18,7 @@ from alembic.util import rev_id
 from sqlalchemy import Connection
 
 from fieldstone.database import Database
+from fieldstone.errors import MissingExtra
 from fieldstone.migrations import (
     adopting,
     authoring,
@@ -251,9 +254,30 @@ def alembic_options(connection: Connection | None = None) -> dict[str, Any]:
 
 
 def on(database: Database, work: Callable[[Connection], R]) -> R:
-    """Do work on a connection to the direct host."""
-    with direct(database) as host, host.engine.connect() as connection:
-        return work(connection)
+    """Do work on a connection to the direct host; through asyncpg where that is the only driver."""
+    with direct(database) as host:
+        try:
+            engine = host.engine
+        except MissingExtra:
+            if not _may_run_a_loop(host):
+                raise
+            return asyncio.run(_on_a_connection_of_its_own(host, work))
+        with engine.connect() as connection:
+            return work(connection)
+
+
+def _may_run_a_loop(host: Database) -> bool:
+    """Say whether asyncpg can stand in for psycopg: nobody's event loop runs here."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return host.dialect == "postgresql" and find_spec("asyncpg") is not None
+    return False
+
+
+async def _on_a_connection_of_its_own(host: Database, work: Callable[[Connection], R]) -> R:
+    async with Database(host.url) as own:
+        return await on_async(own, work)
 
 
 async def on_async(database: Database, work: Callable[[Connection], R]) -> R:
