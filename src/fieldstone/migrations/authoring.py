@@ -7,6 +7,7 @@ renamed thing.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ def draft(
 ) -> Draft:
     """Compare models and database, and arrange the difference; the database is left as it was."""
     metadata = project.metadata()
+    _refuse_unknown_columns(answers, metadata)
     with comparison(connection, project, metadata, renames) as difference:
         _refuse_to_drop_everything(difference, metadata, connection, project)
         candidates = tuple(_candidates(difference, connection))
@@ -155,6 +157,25 @@ def _refuse_unknown(rename: Rename, connection: Connection) -> None:
         raise MigrationRefused(
             f"--rename {rename}: {rename.old!r} is not there. There are: {', '.join(known)}."
         )
+
+
+def _refuse_unknown_columns(answers: Answers, metadata: Sequence[MetaData]) -> None:
+    """Refuse answers about columns that no model has: a misspelt one would change nothing, unseen."""
+    known = {
+        f"{table.name}.{column.name}"
+        for table in arranging.model_tables(metadata).values()
+        for column in table.columns
+    }
+    for option, names in (
+        ("--fill", answers.fill),
+        ("--zone", answers.zones),
+        ("--rename-value", answers.renamed_values),
+    ):
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"Did you mean {near[0]}?" if near else "Write a table, a dot and a column."
+                raise MigrationRefused(f"{option} {name}: no model has this column. {hint}")
 
 
 def _renaming(renames: Sequence[Rename]) -> Iterator[Step]:

@@ -14,8 +14,10 @@ from alembic.script import Script
 
 from fieldstone.migrations import dangers, statements
 from fieldstone.migrations.dangers import Danger
+from fieldstone.migrations.failures import MigrationRefused
 from fieldstone.migrations.project import Project
 from fieldstone.migrations.recording import recorded
+from fieldstone.migrations.rendering import DIALECTS
 from fieldstone.migrations.revisions import directory, file_of, title, understood
 
 
@@ -44,6 +46,10 @@ def lint(
     only: frozenset[str] | None = None,
 ) -> list[Finding]:
     """Look at the revisions after `since` (all), or at those of `only`, in the order in which they run."""
+    if dialect not in DIALECTS:
+        raise MigrationRefused(
+            f"Nothing is known of {dialect!r}. Choose one of: {', '.join(sorted(DIALECTS))}."
+        )
     scripts = directory(project)
     found: list[Finding] = []
     with understood(project):

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, event
 from fieldstone.errors import FieldstoneError
 from fieldstone.migrations import waiting
 from fieldstone.migrations.environment import environment
-from fieldstone.migrations.failures import MigrationFailed, shown
+from fieldstone.migrations.failures import MigrationFailed, MigrationRefused, shown
 from fieldstone.migrations.project import Project
 from fieldstone.migrations.recognising import recognise
 from fieldstone.migrations.references import broken_references, foreign_keys_off, refuse_broken
@@ -60,12 +60,23 @@ class Course:
 def run(connection: Connection, project: Project, course: Course) -> list[Ran]:
     """Go as far as the course says; raise MigrationFailed at the first revision that cannot be run."""
     scripts = directory(project)
+    _refuse_the_other_way(course)
     if not remaining(connection, project, scripts, course):
         return []
     with waiting.turn(connection, patience=course.patience, notify=course.notify):
         if course.adopt:
             adopt(connection, project, scripts, patience=course.patience)
         return list(_all_steps(connection, project, scripts, course))
+
+
+def _refuse_the_other_way(course: Course) -> None:
+    word, other = ("up", "down") if course.direction == "upgrade" else ("down", "up")
+    never = ("base", "-") if word == "up" else ("head", "+")
+    if course.target.startswith(never):
+        raise MigrationRefused(
+            f"{course.target!r} does not lie {word} from anywhere. Did you mean: fieldstone migrate {other} "
+            f"{course.target}"
+        )
 
 
 def remaining(

@@ -35,6 +35,7 @@ from fieldstone.migrations.linting import Finding
 from fieldstone.migrations.project import Project, read
 from fieldstone.migrations.revisions import directory, heads, title, understood
 from fieldstone.migrations.running import Course, Ran, current, record, remaining, run
+from fieldstone.violations import explained
 
 R = TypeVar("R")
 
@@ -255,7 +256,7 @@ def alembic_options(connection: Connection | None = None) -> dict[str, Any]:
 
 def on(database: Database, work: Callable[[Connection], R]) -> R:
     """Do work on a connection to the direct host; through asyncpg where that is the only driver."""
-    with direct(database) as host:
+    with explained(), direct(database) as host:
         try:
             engine = host.engine
         except MissingExtra:
@@ -282,8 +283,9 @@ async def _on_a_connection_of_its_own(host: Database, work: Callable[[Connection
 
 async def on_async(database: Database, work: Callable[[Connection], R]) -> R:
     """Do work on an asynchronous connection to the direct host."""
-    async with direct_async(database) as host, host.async_engine.connect() as connection:
-        return await connection.run_sync(work)
+    with explained():
+        async with direct_async(database) as host, host.async_engine.connect() as connection:
+            return await connection.run_sync(work)
 
 
 @contextmanager
