@@ -19,10 +19,11 @@ from alembic.autogenerate import produce_migrations
 from alembic.operations import Operations, ops
 from alembic.script import ScriptDirectory
 from alembic.util import rev_id
-from sqlalchemy import Connection, MetaData, Table, inspect
+from sqlalchemy import Connection, DateTime, MetaData, Table, inspect
 
 from fieldstone.migrations import altering, arranging, comparing, enumerating
 from fieldstone.migrations.arranging import Answers, Step, arranged
+from fieldstone.migrations.declarations import Place, between_zones, declared_datetimes
 from fieldstone.migrations.environment import environment
 from fieldstone.migrations.failures import MigrationRefused, Undecided, shown
 from fieldstone.migrations.project import Project, unimported
@@ -114,6 +115,11 @@ def comparison(
     scripts = directory(project)
     _refuse_schemas(metadata)
     options: dict[str, Any] = {"target_metadata": metadata, **comparing.options(lambda: connection)}
+    declared: dict[Place, DateTime] = {}
+    if connection.dialect.name == "sqlite":
+        with connection.begin():
+            here = current(connection, project)
+        declared = declared_datetimes(scripts, here)
     with foreign_keys_off(connection), connection.begin() as transaction:
         try:
             with environment(project, scripts, connection, options) as env:
@@ -121,9 +127,40 @@ def comparison(
                 _carry_out(renames, Operations(context), connection)
                 difference = produce_migrations(context, metadata).upgrade_ops  # type: ignore[arg-type]  # several are served
                 assert difference is not None
+                _add_zones(difference, between_zones(_renamed(declared, renames), metadata))
                 yield difference
         finally:
             transaction.rollback()
+
+
+def _add_zones(difference: ops.UpgradeOps, changes: Sequence[tuple[str | None, ops.AlterColumnOp]]) -> None:
+    """Put changes that only the history shows beside those that were found."""
+    found = {
+        (each.schema, each.table_name): each
+        for each in difference.ops
+        if isinstance(each, ops.ModifyTableOps)
+    }
+    new = {each.table_name for each in difference.ops if isinstance(each, ops.CreateTableOp)}
+    for schema, change in changes:
+        known = found.get((schema, change.table_name))
+        if known is not None:
+            known.ops.append(change)
+        elif change.table_name not in new:
+            found[schema, change.table_name] = ops.ModifyTableOps(change.table_name, [change], schema=schema)
+            difference.ops.append(found[schema, change.table_name])
+
+
+def _renamed(declared: Mapping[Place, DateTime], renames: Sequence[Rename]) -> dict[Place, DateTime]:
+    found = dict(declared)
+    for rename in renames:
+        found = {
+            (
+                rename.new if rename.table is None and table == rename.old else table,
+                rename.new if (rename.table, rename.old) == (table, name) else name,
+            ): type_
+            for (table, name), type_ in found.items()
+        }
+    return found
 
 
 def _refuse_schemas(metadata: Sequence[MetaData]) -> None:

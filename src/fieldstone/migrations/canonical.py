@@ -195,7 +195,7 @@ def _read_back(connection: Connection, table: Table, made: Mapping[str, str], qu
         for statement in made.values():
             try:
                 with connection.begin_nested():
-                    connection.exec_driver_sql(_escaped(statement, connection))
+                    connection.exec_driver_sql(escaped(statement, connection))
             except DBAPIError:
                 continue
         return {str(row[0]): str(row[1]) for row in connection.execute(text(query))}
@@ -203,7 +203,7 @@ def _read_back(connection: Connection, table: Table, made: Mapping[str, str], qu
         outer.rollback()
 
 
-def _escaped(statement: str, connection: Connection) -> str:
+def escaped(statement: str, connection: Connection) -> str:
     """Keep a driver whose placeholders begin with % from looking for them."""
     return (
         statement.replace("%", "%%") if connection.dialect.paramstyle in ("format", "pyformat") else statement

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     text,
+    types,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import conv
@@ -218,6 +219,21 @@ def _has_limit(type_: Any) -> bool | None:
     return None
 
 
+def compare_defaults(
+    context: Any, stored: Column[Any], _wanted: Any, said: str | None, given: Any, rendered: str | None
+) -> bool | None:
+    """Compare defaults of PostgreSQL's JSON, which has no equality; None leaves others to Alembic."""
+    # JSONB too: a column that was JSON once keeps its default as that.
+    json = context.dialect.name == "postgresql" and isinstance(stored.type, types.JSON)
+    if not json or said is None or rendered is None:
+        return None
+    text_of_it = getattr(given, "arg", given)
+    wanted = "'" + text_of_it.replace("'", "''") + "'" if isinstance(text_of_it, str) else rendered
+    query = f"SELECT CAST(CAST({said} AS text) AS jsonb) = CAST(CAST({wanted} AS text) AS jsonb)"  # defaults
+    same = context.connection.exec_driver_sql(canonical.escaped(query, context.connection)).scalar()
+    return not same
+
+
 def include_name(context_of: Any) -> Any:
     """Make the filter that leaves alone the tables of PostgreSQL's extensions."""
     known: dict[str | None, set[str]] = {}
@@ -258,7 +274,7 @@ def options(connection_of: Any) -> dict[str, Any]:
     return {
         "autogenerate_plugins": PLUGINS,
         "compare_type": compare_types,
-        "compare_server_default": True,
+        "compare_server_default": compare_defaults,
         "include_name": include_name(connection_of),
     }
 

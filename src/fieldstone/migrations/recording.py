@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
@@ -32,17 +33,22 @@ class Seen:
     outside: bool
 
 
+_looking: ContextVar[bool] = ContextVar("fieldstone_looking", default=False)
+
+
 def recorded(script: Script, dialect: str) -> list[Seen]:
     """Call a revision's upgrade, and give what it asked for."""
     options = {"as_sql": True, "output_buffer": StringIO(), "transactional_ddl": True}
     context = MigrationContext.configure(dialect_name=dialect, opts=options)
     refused: Exception | None = None
+    token = _looking.set(True)
     with alone(None), Operations.context(context) as operations:
         notes = _Notes(operations)
         try:
             script.module.upgrade()
         except Exception as error:  # noqa: BLE001  # raised below: left by it, Alembic's block would not end `op`
             refused = error
+    _looking.reset(token)
     if isinstance(refused, FieldstoneError):
         raise refused
     if refused is not None:
@@ -51,6 +57,11 @@ def recorded(script: Script, dialect: str) -> list[Seen]:
             "Where it reads rows, let it do so only if op.get_context().as_sql is false."
         ) from refused
     return notes.seen
+
+
+def looking() -> bool:
+    """Say whether a revision is only looked at."""
+    return _looking.get()
 
 
 class _Notes:
