@@ -16,12 +16,13 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Connection, MetaData, Table, event, inspect, text
 
 from fieldstone.migrations import arranging, canonical, enumerating
-from fieldstone.migrations.altering import portable
 from fieldstone.migrations.arranging import Step
-from fieldstone.migrations.authoring import Draft, comparison, write
 from fieldstone.migrations.comparing import include_name
+from fieldstone.migrations.comparison import comparison
 from fieldstone.migrations.environment import quiet
 from fieldstone.migrations.failures import MigrationRefused
+from fieldstone.migrations.filing import Draft, write
+from fieldstone.migrations.filling import portable
 from fieldstone.migrations.project import Project
 from fieldstone.migrations.rendering import CallOp
 

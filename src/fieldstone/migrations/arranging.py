@@ -20,6 +20,8 @@ from sqlalchemy.schema import ForeignKeyConstraint, sort_tables_and_constraints
 from fieldstone.migrations import canonical
 from fieldstone.migrations.rendering import DIALECTS, CallOp, NamingBatchOp, Writer
 
+Key = tuple[str | None, str]
+
 
 @dataclass(frozen=True)
 class Answers:

@@ -1,6 +1,6 @@
 """Look at revisions before they run: what locks, rewrites, loses data, or breaks the running version.
 
-recording.py says what a revision asks for, dangers.py judges the operations, and statements.py the
+recording.py says what a revision asks for, judging.py judges the operations, and statements.py the
 SQL that a revision executes as text.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from alembic.operations import ops
 from alembic.script import Script
 
-from fieldstone.migrations import dangers, statements
+from fieldstone.migrations import judging, statements
 from fieldstone.migrations.dangers import Danger
 from fieldstone.migrations.failures import MigrationRefused
 from fieldstone.migrations.project import Project
@@ -71,11 +71,11 @@ def judged(script: Script, dialect: str) -> Iterator[Danger]:
         if isinstance(seen.operation, ops.ExecuteSQLOp):
             yield from statements.dangers_of(str(seen.operation.sqltext), dialect)
         else:
-            yield from dangers.of(seen, dialect)
-    yield from dangers.of_whole(asked, dialect)
+            yield from judging.of(seen, dialect)
+    yield from judging.of_whole(asked, dialect)
     yield from _without_downgrade(script)
 
 
 def _without_downgrade(script: Script) -> Iterator[Danger]:
     if not callable(getattr(script.module, "downgrade", None)):
-        yield dangers.NO_WAY_BACK
+        yield judging.NO_WAY_BACK

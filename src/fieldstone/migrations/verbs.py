@@ -24,7 +24,9 @@ from fieldstone.migrations import (
     authoring,
     comparing,
     describing,
+    filing,
     linting,
+    renaming,
     rendering,
     running,
     waiting,
@@ -149,7 +151,7 @@ def new(
     """
     where = project or read()
     answers = Answers(fill or {}, zone or {}, rename_values or {}, frozenset(drop))
-    renames = [authoring.parse_rename(each) for each in rename]
+    renames = [renaming.parse_rename(each) for each in rename]
     return on(database, lambda connection: _new(connection, where, message, answers, renames, empty))
 
 
@@ -158,21 +160,21 @@ def _new(
     project: Project,
     message: str,
     answers: Answers,
-    renames: Sequence[authoring.Rename],
+    renames: Sequence[renaming.Rename],
     empty: bool,
 ) -> list[Path]:
     online = project.online if project.online is not None else connection.dialect.name == "postgresql"
     answers = Answers(answers.fill, answers.zones, answers.renamed_values, answers.drop, online)
     authoring.refuse_behind(connection, project)
-    plan = authoring.Draft((), (), ())
+    plan = filing.Draft((), (), ())
     if not empty:
         plan = authoring.draft(connection, project, answers, renames)
         if plan.candidates:
-            raise authoring.ask_about(plan.candidates)
+            raise renaming.ask_about(plan.candidates)
         if plan.empty:
             return []
     with connection.begin():
-        return authoring.write(connection, project, message, plan)
+        return filing.write(connection, project, message, plan)
 
 
 def adopt(
