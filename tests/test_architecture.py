@@ -393,8 +393,9 @@ ROWS = (
     ),
     Row(
         "migrations.checking",
-        "database migrations.failures migrations.project migrations.revisions migrations.verbs",
-        "sqlalchemy",
+        "database migrations.failures migrations.project migrations.revisions migrations.running "
+        "migrations.verbs",
+        "alembic sqlalchemy",
     ),
     Row(
         "migrations.scripting",

@@ -6,6 +6,7 @@ were migrations: at its first commit, with the history, and with deleted tasks t
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -179,6 +180,19 @@ def test_a_database_of_the_last_version_without_migrations_is_recorded_and_not_c
     assert migrate(database) == []
     assert status(database, project=MIGRATIONS).up_to_date
     assert schema(database) == made == schema(migrated(dialect_twin))
+
+
+async def test_many_that_start_at_once_take_over_a_database_once(database: Database) -> None:
+    make_as_before(database, "history")
+    before = rows(database)
+
+    def start() -> list[str]:
+        with Database(database.url) as own:
+            return [each.title for each in migrate(own)]
+
+    ran = await asyncio.gather(*(asyncio.to_thread(start) for _ in range(5)))
+    assert sorted(title for each in ran for title in each) == sorted(STORY[3:])
+    assert rows(database) == before
 
 
 def test_tables_that_no_version_made_are_refused_and_left_alone(database: Database) -> None:

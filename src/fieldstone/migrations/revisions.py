@@ -82,6 +82,11 @@ def _in_our_words(error: Exception, project: Project) -> str:
             f"{nameless[1]} stands among the revisions and is none: it sets no 'revision'. Move it "
             "elsewhere, or write revisions with: fieldstone migrate new"
         )
+    if "Ambiguous walk" in text:
+        return (
+            "The database is at a revision that joins branches, so a number of steps down could follow any "
+            "of them. Name the revision to go down to; see: fieldstone migrate history"
+        )
     if "multiple heads" in text.lower() or "multiple head revisions" in text.lower():
         return (
             "The revisions have several heads: two branches of work each added one after the same revision. "

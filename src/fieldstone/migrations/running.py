@@ -46,13 +46,15 @@ class Ran:
 class Course:
     """Where a run goes, how long it waits for others, and whom it tells what happens.
 
-    `adopt` records first at which revision tables without a history are.
+    `adopt` records first at which revision tables without a history are. `alone` undoes the target
+    itself and nothing else.
     """
 
     direction: Direction
     target: str
     patience: float = 600.0
     adopt: bool = False
+    alone: bool = False
     starting: Callable[[str, str], None] = field(default=lambda revision, title: None)
     notify: Callable[[str], None] = field(default=lambda text: None)
 
@@ -71,8 +73,9 @@ def run(connection: Connection, project: Project, course: Course) -> list[Ran]:
 
 def _refuse_the_other_way(course: Course) -> None:
     word, other = ("up", "down") if course.direction == "upgrade" else ("down", "up")
-    never = ("base", "-") if word == "up" else ("head", "+")
-    if course.target.startswith(never):
+    never = ("base",) if word == "up" else ("head", "heads")
+    sign = "-" if word == "up" else "+"
+    if course.target in never or course.target.startswith(sign):
         raise MigrationRefused(
             f"{course.target!r} does not lie {word} from anywhere. Did you mean: fieldstone migrate {other} "
             f"{course.target}"
@@ -126,7 +129,11 @@ def steps_to(scripts: ScriptDirectory, heads: Any, course: Course) -> list[Any]:
     if course.direction == "upgrade":
         way = scripts.iterate_revisions(course.target, heads, implicit_base=True)
         return [MigrationStep.upgrade_from_script(scripts.revision_map, each) for each in reversed(list(way))]
-    way = scripts.iterate_revisions(heads, course.target, select_for_downgrade=True)
+    way: Iterable[Script]
+    if course.alone:
+        way = [scripts.get_revision(course.target)] if course.target in heads else []
+    else:
+        way = scripts.iterate_revisions(heads, course.target, select_for_downgrade=True)
     return [MigrationStep.downgrade_from_script(scripts.revision_map, each) for each in way]
 
 
