@@ -126,15 +126,15 @@ def record(connection: Connection, project: Project, scripts: ScriptDirectory, t
 
 def steps_to(scripts: ScriptDirectory, heads: Any, course: Course) -> list[Any]:
     """List what a course asks for from where a database is, the first first."""
+    known = scripts.revision_map
     if course.direction == "upgrade":
-        way = scripts.iterate_revisions(course.target, heads, implicit_base=True)
-        return [MigrationStep.upgrade_from_script(scripts.revision_map, each) for each in reversed(list(way))]
-    way: Iterable[Script]
+        above = list(scripts.iterate_revisions(course.target, heads, implicit_base=True))
+        return [MigrationStep.upgrade_from_script(known, each) for each in reversed(above)]
     if course.alone:
-        way = [scripts.get_revision(course.target)] if course.target in heads else []
+        below = [scripts.get_revision(course.target)] if course.target in heads else []
     else:
-        way = scripts.iterate_revisions(heads, course.target, select_for_downgrade=True)
-    return [MigrationStep.downgrade_from_script(scripts.revision_map, each) for each in way]
+        below = list(scripts.iterate_revisions(heads, course.target, select_for_downgrade=True))
+    return [MigrationStep.downgrade_from_script(known, each) for each in below]
 
 
 def _all_steps(
