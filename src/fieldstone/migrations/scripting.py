@@ -36,7 +36,8 @@ def sql_of(project: Project, target: str, dialect: str = "postgresql") -> str:
     scripts = directory(project)
     written = StringIO()
     with understood(project):
-        start = scripts.as_revision_number(start) if start not in ("", "base") else ""  # type: ignore[assignment]  # one
+        if start:
+            start = str(scripts.as_revision_number(start) or "")
         direction = _direction(scripts, start, end)
 
     def steps(here: Any, _context: Any) -> Any:
