@@ -29,8 +29,8 @@ check:
 	$(PY) -m pyright
 
 bench:
-	@sh tools/environment.sh dev
-	@$(PY) -m benchmarks $(if $(QUICK),--quick) --only "$(ONLY)" --stacks "$(STACKS)" $(ARGS)
+	@sh tools/environment.sh bench
+	@.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick) --only "$(ONLY)" --stacks "$(STACKS)" $(ARGS)
 
 fuzz:
 	@sh tools/environment.sh dev
@@ -45,7 +45,7 @@ lock:
 	@sh tools/lock.sh
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 help:
 	@sed -n 's/^#   //p' Makefile

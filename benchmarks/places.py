@@ -158,7 +158,7 @@ class PostgresPlace:
         self.made: set[str] = set()
         self.create("template")
         with psycopg.connect(self.url("template")) as database:
-            database.execute(TABLES.format(serial="SERIAL", moment="TIMESTAMPTZ"))  # type: ignore[arg-type]  # no literal
+            database.execute(TABLES.format(serial="SERIAL", moment="TIMESTAMPTZ"))
             for table, rows in tables(size):
                 self.fill(database, table, rows)
             database.execute("SELECT setval('task_id_seq', %s)", (size.tasks,))
@@ -230,7 +230,7 @@ class PostgresPlace:
     def ask(self, name: str, statement: str, *values: Any) -> psycopg.Cursor[Any]:
         if name not in self.connections:
             self.connections[name] = psycopg.connect(self.url(name), autocommit=True)
-        return self.connections[name].execute(statement, values or None)  # type: ignore[arg-type]  # no literal
+        return self.connections[name].execute(statement, values or None)
 
 
 @contextmanager

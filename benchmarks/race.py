@@ -211,9 +211,8 @@ def problem_of(racer: Racer, place: Place, code: str, number: int, answer: Any, 
             return f"the key of the new task is {made!r}"
         return difference(answer, right) or stored_wrongly(place, racer, made, new_task(number, size))
     if code == "E5":
-        return difference(answer, right) or stored_wrongly(
-            place, racer, changed_key(number, size), change(number)
-        )
+        changed = changed_key(number, size)
+        return difference(answer, right) or stored_wrongly(place, racer, changed, change(number))
     return difference(answer, right)
 
 

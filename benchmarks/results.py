@@ -29,7 +29,7 @@ class Spread:
         taken = sorted(one / 1000 for one in nanoseconds)
         low, median, high = statistics.quantiles(taken, n=4) if len(taken) > 1 else taken * 3
         fast = taken[len(taken) // 10]
-        return cls(*(round(one, 1) for one in (fast, low, median, high)), calls=len(taken))
+        return cls(round(fast, 1), round(low, 1), round(median, 1), round(high, 1), len(taken))
 
 
 @dataclass

@@ -8,7 +8,7 @@ each stack runs in a process of its own, and must not pay for what another one n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -63,7 +63,7 @@ WORKS = {
 
 def argument(code: str, number: int, size: Size) -> Any:
     """Give what call `number` works on: a key, an offset, or what a client sends."""
-    return {
+    given: dict[str, Callable[[], Any]] = {
         "E1": lambda: key(number, size),
         "E2": lambda: offset(number, size),
         "E3": lambda: offset(number, size),
@@ -72,13 +72,14 @@ def argument(code: str, number: int, size: Size) -> Any:
         "E6": lambda: body(bulk(size)),
         "P0": lambda: 0,
         "P9": lambda: size.depth,
-    }[code]()
+    }
+    return given[code]()
 
 
 def expected(code: str, number: int, size: Size) -> Any:
     """Give the right answer to call `number`, as JSON holds it, apart from the key of a new row."""
     first = offset(number, size) + 1
-    return {
+    right: dict[str, Callable[[], Any]] = {
         "E1": lambda: flat(task(key(number, size))),
         "E2": lambda: [flat(task(n)) for n in range(first, first + PAGE)],
         "E3": lambda: [full(task(n), size) for n in range(first, first + PAGE)],
@@ -87,12 +88,13 @@ def expected(code: str, number: int, size: Size) -> Any:
         "E6": lambda: {"created": size.bulk},
         "P0": lambda: events(size, 0),
         "P9": lambda: events(size, size.depth),
-    }[code]()
+    }
+    return right[code]()
 
 
 def offset(number: int, size: Size) -> int:
-    """Give where a list begins: never so deep that skipping would be what is measured."""
-    return number * 10 % (size.tasks // 20)
+    """Give where a list begins: at a whole page, never so deep that skipping would be what is measured."""
+    return number * PAGE % (size.tasks // 20)
 
 
 def key(number: int, size: Size) -> int:
@@ -197,8 +199,8 @@ def canonical(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     found = {name: canonical(one) for name, one in value.items()}
-    if "assignments" in found:
-        found["assignments"].sort(key=lambda one: one["worker"]["id"])
+    if isinstance(found.get("assignments"), list):
+        found["assignments"].sort(key=lambda one: json.dumps(one, sort_keys=True))
     if isinstance(found.get("created_at"), str):
         found["created_at"] = datetime.fromisoformat(found["created_at"]).isoformat()
     return found

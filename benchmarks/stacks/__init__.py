@@ -20,6 +20,11 @@ STACKS: Final = {
     "fieldstone-objects-sync": "fieldstone.synchronous:SyncObjects",
     "fieldstone-routes": "fieldstone.generated:Routes",
     "fieldstone-routes-sync": "fieldstone.generated:SyncRoutes",
+    "advanced-alchemy": "peers.advanced_alchemy:AdvancedAlchemyStack",
+    "fastcrud": "peers.fastcrud:FastCrudStack",
+    "fastapi-restly": "peers.fastapi_restly:RestlyStack",
+    "django-ninja": "peers.django_ninja:NinjaStack",
+    "drf": "peers.drf:DrfStack",
 }
 
 
