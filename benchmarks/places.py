@@ -16,10 +16,12 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql as sequel
 
+from benchmarks.processes import Process
 from benchmarks.workload import Row, Size, instant, tables
 
 TABLES = """
@@ -75,6 +77,10 @@ class Place(Protocol):
 
     def count(self, stack: str) -> int:
         """Count the tasks that a stack has created."""
+        ...
+
+    def trips(self) -> int:
+        """Count the round trips to the database so far; 0 where nobody counts."""
         ...
 
 
@@ -139,6 +145,9 @@ class SqlitePlace:
                 "SELECT count(*) FROM task WHERE id > ?", (self.size.tasks,)
             ).fetchone()
         return int(found)
+
+    def trips(self) -> int:
+        return 0
 
     @contextmanager
     def connection(self, name: str) -> Iterator[sqlite3.Connection]:
@@ -227,10 +236,31 @@ class PostgresPlace:
         found = self.ask(stack, "SELECT count(*) FROM task WHERE id > %s", self.size.tasks).fetchone()
         return int(found[0]) if found else 0
 
+    def trips(self) -> int:
+        return 0
+
     def ask(self, name: str, statement: str, *values: Any) -> psycopg.Cursor[Any]:
         if name not in self.connections:
             self.connections[name] = psycopg.connect(self.url(name), autocommit=True)
         return self.connections[name].execute(statement, values or None)
+
+
+class RemotePlace(PostgresPlace):
+    """The same databases behind a wire that delays and counts; what the driver itself asks goes past it."""
+
+    name = "remote"
+
+    def __init__(self, server: str, size: Size, wire: Process) -> None:
+        super().__init__(server, size)
+        self.wire = wire
+        self.port = int(wire.line())
+
+    def copy(self, stack: str) -> str:
+        parts = urlsplit(super().copy(stack))
+        return parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{self.port}").geturl()
+
+    def trips(self) -> int:
+        return int(self.wire.ask("trips"))
 
 
 @contextmanager

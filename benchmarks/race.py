@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import subprocess
-import sys
+import statistics
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.places import Place
+from benchmarks.processes import Process, StackFailed, process
 from benchmarks.results import Cell, Spread, State
 from benchmarks.workload import (
     WORKS,
@@ -32,13 +31,8 @@ from benchmarks.workload import (
     new_task,
 )
 
-PATIENCE = 120
 CHECKED = (77, 4711, 12_345)
 WARM = 2
-
-
-class StackFailed(Exception):
-    """Say that a stack raised, or that its process ended or hangs."""
 
 
 @dataclass(frozen=True)
@@ -51,34 +45,18 @@ class Pace:
 
 @dataclass
 class Racer:
-    """The process of a stack."""
+    """A stack in its process."""
 
     name: str
-    process: subprocess.Popen[str]
+    process: Process
     title: str = ""
     paging: str = ""
     envelope: str = ""
     failed: str = ""
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
-        """Have the process do something. Raises StackFailed."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        try:
-            self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            raise StackFailed("its process has ended") from None
-        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
-        if not ready:
-            self.process.kill()
-            raise StackFailed(f"no answer for {PATIENCE} seconds")
-        line = self.process.stdout.readline()
-        if not line:
-            raise StackFailed("its process has ended")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise StackFailed(answer["error"])
+        """Have the stack do something. Raises StackFailed."""
+        answer: dict[str, Any] = self.process.ask({"do": do, **arguments})
         return answer
 
     def open(self, url: str) -> None:
@@ -91,34 +69,16 @@ class Racer:
 
 
 @contextmanager
-def racers(names: Iterable[str], urls: Mapping[str, str], size: Size) -> Iterator[list[Racer]]:
+def racers(urls: Mapping[str, str], size: Size) -> Iterator[list[Racer]]:
     """Start the processes of some stacks, each opened on its database."""
-    command = [sys.executable, "-m", "benchmarks.worker"]
-    sizes = [str(size.tasks), str(size.bulk), str(size.events)]
     with ExitStack() as lifetime:
-        started = []
-        for name in names:
-            process = subprocess.Popen(
-                [*command, name, *sizes], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-            lifetime.callback(end, process)
-            started.append(Racer(name, process))
+        sizes = (size.tasks, size.bulk, size.events)
+        started = [
+            Racer(name, lifetime.enter_context(process("worker", name, *sizes))) for name in urls
+        ]
         for racer in started:
             racer.open(urls[racer.name])
         yield started
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    """End a process, which does so by itself when its input is closed."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        process.stdin.close()
-        process.wait(5)
-    except (BrokenPipeError, subprocess.TimeoutExpired):
-        process.kill()
-        process.wait()
-    process.stdout.close()
 
 
 def race(started: Sequence[Racer], place: Place, level: str, code: str, size: Size, pace: Pace) -> list[Cell]:
@@ -137,6 +97,8 @@ def race(started: Sequence[Racer], place: Place, level: str, code: str, size: Si
     for _, cell, taken in fit:
         if taken.wall:
             cell.wall, cell.cpu = Spread.of(taken.wall), Spread.of(taken.cpu)
+        if taken.trips:
+            cell.numbers["trips"] = round(statistics.median(taken.trips), 1)
     return cells
 
 
@@ -146,6 +108,7 @@ class Taken:
 
     wall: list[int] = field(default_factory=list)
     cpu: list[int] = field(default_factory=list)
+    trips: list[float] = field(default_factory=list)
 
 
 def take_turns(
@@ -160,6 +123,7 @@ def take_turns(
         for racer, cell, taken in [*fit[turn:], *fit[:turn]]:
             numbers = [done * work.calls + n + 1 for n in range(-warm, work.calls)]
             core = cores[done % len(cores)]
+            before = place.trips()
             try:
                 found = racer.ask("times", code=work.code, level=level, numbers=numbers, warm=warm, core=core)
             except StackFailed as error:
@@ -167,6 +131,8 @@ def take_turns(
                 continue
             taken.wall += found["wall"]
             taken.cpu += found["cpu"]
+            if done and (trips := place.trips() - before):
+                taken.trips.append(trips / len(numbers))
             if work.writes:
                 place.restore(racer.name)
         fit = [one for one in fit if one[1].state == "right"]

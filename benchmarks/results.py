@@ -98,6 +98,8 @@ def ratio(cell: Cell | None, other: Cell | None, of: str = "median") -> float | 
 
 def figure(cell: Cell | None, of: str) -> float | None:
     """Give one figure of a cell: "median", "fast" or "cpu"."""
-    if cell is None or cell.wall is None or cell.cpu is None:
+    if cell is None or cell.wall is None:
         return None
-    return {"median": cell.wall.median, "fast": cell.wall.fast, "cpu": cell.cpu.median}[of]
+    if of == "cpu":
+        return cell.cpu.median if cell.cpu else None
+    return cell.wall.median if of == "median" else cell.wall.fast

@@ -14,13 +14,16 @@ import gc
 import json
 import os
 import sys
+import threading
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 from benchmarks.calling import asgi, wsgi
 from benchmarks.stacks import Stack, stack_named
+from benchmarks.stacks.stack import Request
 from benchmarks.workload import Size, argument, body, bulk
 
 Turn = Callable[[], Awaitable[bytes]]
@@ -85,6 +88,24 @@ class Worker:
         finally:
             tracemalloc.stop()
 
+    def requests(self, code: str, numbers: list[int]) -> dict[str, Any]:
+        """Give some requests as HTTP/1.1 has them, in Latin-1, which keeps every byte."""
+        found = [self.stack.request(code, self.given(code, number)) for number in numbers]
+        if None in found:
+            raise NotOffered
+        return {"requests": [written(one).decode("latin-1") for one in found if one]}
+
+    def growth(self) -> dict[str, Any]:
+        """Measure by how much the process grows while it streams, in bytes."""
+        with Watch() as watch:
+            started = time.perf_counter()
+            try:
+                rows = self.run(self.stack.stream())
+            except NotImplementedError:
+                raise NotOffered from None
+            seconds = time.perf_counter() - started
+        return {"rows": rows, "growth": watch.highest - watch.first, "seconds": seconds}
+
     def turns(self, code: str, level: str, numbers: list[int]) -> Iterator[Turn]:
         for number in numbers:
             yield self.turn(code, level, self.given(code, number))
@@ -127,6 +148,39 @@ class Worker:
         except StopIteration as done:
             return done.value
         raise RuntimeError(f"{self.stack.title} waits for an event loop, though it says that it blocks.")
+
+
+class Watch:
+    """Look at the resident memory of this process again and again, from a thread."""
+
+    def __enter__(self) -> Watch:
+        gc.collect()
+        self.first = self.highest = resident()
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self.look)
+        self.thread.start()
+        return self
+
+    def look(self) -> None:
+        while not self.done.wait(0.01):
+            self.highest = max(self.highest, resident())
+
+    def __exit__(self, *_error: object) -> None:
+        self.done.set()
+        self.thread.join()
+
+
+def resident() -> int:
+    """Give the resident memory of this process in bytes, as Linux counts it."""
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def written(request: Request) -> bytes:
+    query = f"?{request.query}" if request.query else ""
+    kind = "Content-Type: application/json\r\n" if request.body else ""
+    head = f"{request.method} {request.path}{query} HTTP/1.1\r\nHost: testserver\r\n{kind}"
+    return f"{head}Content-Length: {len(request.body)}\r\n\r\n".encode() + request.body
 
 
 async def timed(turns: list[Turn], warm: int) -> tuple[list[int], list[int]]:

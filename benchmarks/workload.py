@@ -55,6 +55,7 @@ WORKS = {
         Work("E4", "create a task", 15, writes=True),
         Work("E5", "change two fields of a task", 15, writes=True),
         Work("E6", "10,000 tasks in bulk, validated", 1, writes=True),
+        Work("M6", "a stream of 1,000,000 events", 1),
         Work("P0", f"the first page of {PAGE} events", 10),
         Work("P9", f"the page behind 900,000 of 1,000,000 events, {PAGE} events", 10),
     )

@@ -72,6 +72,9 @@ class Driver(Stack):
     async def place_of(self, before: int) -> Any:
         return await self.hand.place_of(before)
 
+    async def stream(self) -> int:
+        return await self.hand.stream()
+
     def ask_events(self, place: Any) -> Request:
         return Request("GET", "/events", f"at={place[0]}&id={place[1]}" if place else "")
 
@@ -161,6 +164,10 @@ class SqliteHand:
         found = self.connection.execute(f"SELECT id, at, kind FROM event {where} {LATEST}", place or ())
         return orjson.dumps([event(row) for row in found])
 
+    async def stream(self) -> int:
+        sql = "SELECT id, at, kind FROM event ORDER BY at DESC, id DESC"
+        return sum(1 for row in self.connection.execute(sql) if event(row))
+
     async def place_of(self, before: int) -> Any:
         sql = "SELECT at, id FROM event ORDER BY at DESC, id DESC LIMIT 1 OFFSET ?"
         return self.connection.execute(sql, (before - 1,)).fetchone()
@@ -222,6 +229,14 @@ class PostgresHand:
         async with self.pool.acquire() as connection:
             found = await connection.fetch(f"SELECT id, at, kind FROM event {where} {LATEST}", *(place or ()))
         return dumped([event(row) for row in found])
+
+    async def stream(self) -> int:
+        count = 0
+        async with self.pool.acquire() as connection, connection.transaction(readonly=True):
+            sql = "SELECT id, at, kind FROM event ORDER BY at DESC, id DESC"
+            async for row in connection.cursor(sql, prefetch=500):
+                count += bool(event(row))
+        return count
 
     async def place_of(self, before: int) -> Any:
         sql = "SELECT at, id FROM event ORDER BY at DESC, id DESC LIMIT 1 OFFSET $1"

@@ -68,6 +68,14 @@ class Stack:
         request: Request = getattr(self, f"ask_{NAMES[code]}")(given)
         return request
 
+    def served(self) -> Any:
+        """Give the application for an ASGI server."""
+        return self.app
+
+    async def stream(self) -> int:
+        """Read all events one after the other, and count them."""
+        raise NotImplementedError
+
     async def place_of(self, before: int) -> Any:
         """Give what leads to the page behind so many events: by default their number, as an offset."""
         return before

@@ -36,6 +36,7 @@ from fieldstone import (
     json_seek,
     patch,
     seek,
+    stream,
 )
 from fieldstone.fastapi import AsyncReadSession, AsyncWriteSession
 
@@ -118,6 +119,13 @@ class Bytes(Writes):
 
 class Objects(Writes):
     """Read objects, and dump them."""
+
+    async def stream(self) -> int:
+        count = 0
+        async with self.database.async_transaction(read_only=True) as session:
+            async for _ in stream(session, latest(), EventRead):
+                count += 1
+        return count
 
     title = "Fieldstone, objects"
 

@@ -36,6 +36,7 @@ from fieldstone import (
     json_seek,
     patch,
     seek,
+    stream,
 )
 from fieldstone.fastapi import ReadSession, WriteSession
 
@@ -114,6 +115,10 @@ class SyncBytes(SyncWrites):
 
 class SyncObjects(SyncWrites):
     """Read objects, and dump them."""
+
+    async def stream(self) -> int:
+        with self.database.transaction(read_only=True) as session:
+            return sum(1 for _ in stream(session, latest(), EventRead))
 
     title = "Fieldstone, objects, sync"
 

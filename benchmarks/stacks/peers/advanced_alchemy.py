@@ -19,7 +19,6 @@ from fastapi import APIRouter, Depends, FastAPI
 from pydantic import TypeAdapter
 from sqlalchemy.orm import joinedload, selectinload
 
-from benchmarks.stacks.stack import Stack
 from benchmarks.stacks.peers.tables import (
     MANY,
     ONE,
@@ -33,6 +32,7 @@ from benchmarks.stacks.peers.tables import (
     TaskUpdate,
     asynchronous,
 )
+from benchmarks.stacks.stack import Stack
 
 Pages = service.OffsetPagination
 FLAT: TypeAdapter[Any] = TypeAdapter(Pages[TaskRead])

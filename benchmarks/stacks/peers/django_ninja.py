@@ -7,7 +7,7 @@ Related rows come by `select_related` and `prefetch_related` (Django, "QuerySet 
 from typing import Any
 from urllib.parse import quote
 
-from benchmarks.stacks.peers.django_tables.project import configure
+from benchmarks.stacks.peers.django_tables.project import configure, served
 from benchmarks.stacks.stack import Request, Stack
 
 
@@ -21,6 +21,9 @@ class NinjaStack(Stack):
 
     async def open(self, url: str) -> None:
         self.app = configure(url, "benchmarks.stacks.peers.django_ninja_urls")
+
+    def served(self) -> Any:
+        return served()
 
     async def place_of(self, before: int) -> Any:
         """Make the cursor of the page that begins with the event at that depth, as the library does."""

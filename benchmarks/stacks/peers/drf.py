@@ -8,7 +8,7 @@ from base64 import b64encode
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from benchmarks.stacks.peers.django_tables.project import configure
+from benchmarks.stacks.peers.django_tables.project import configure, served
 from benchmarks.stacks.stack import Request, Stack
 
 
@@ -22,6 +22,9 @@ class DrfStack(Stack):
 
     async def open(self, url: str) -> None:
         self.app = configure(url, "benchmarks.stacks.peers.drf_urls", "rest_framework")
+
+    def served(self) -> Any:
+        return served()
 
     async def place_of(self, before: int) -> Any:
         """Make the cursor behind the event before that depth, as the library does."""

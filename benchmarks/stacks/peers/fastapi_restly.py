@@ -11,7 +11,6 @@ import fastapi_restly as fr
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
-from benchmarks.stacks.stack import Request, Stack
 from benchmarks.stacks.peers.tables import (
     Event,
     EventRead,
@@ -22,6 +21,7 @@ from benchmarks.stacks.peers.tables import (
     TaskUpdate,
     asynchronous,
 )
+from benchmarks.stacks.stack import Request, Stack
 
 PAGES = fr.NumberedPagination(max_page_size=100, default_page_size=100)
 

@@ -13,7 +13,6 @@ from fastcrud import FastCRUD, JoinConfig
 from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from benchmarks.stacks.stack import Stack
 from benchmarks.stacks.peers.tables import (
     MANY,
     Assignment,
@@ -28,6 +27,7 @@ from benchmarks.stacks.peers.tables import (
     TaskUpdate,
     asynchronous,
 )
+from benchmarks.stacks.stack import Stack
 
 
 class AssignmentColumns(Schema):

@@ -37,6 +37,13 @@ def configure(url: str, urlconf: str, *applications: str) -> Any:
     return get_wsgi_application()
 
 
+def served() -> Any:
+    """Give Django's ASGI application."""
+    from django.core.asgi import get_asgi_application
+
+    return get_asgi_application()
+
+
 def database_of(url: str) -> dict[str, Any]:
     if url.startswith("sqlite"):
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": url.removeprefix("sqlite:///")}
