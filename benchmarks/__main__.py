@@ -1,6 +1,6 @@
 """Race the stacks: see README.md beside this file.
 
-    python -m benchmarks [--only "E1 sqlite asgi"] [--stacks "s1 s7 fieldstone"] [--quick] [--seconds 2]
+python -m benchmarks [--only "E1 sqlite asgi"] [--stacks "s1 s7 fieldstone"] [--quick] [--seconds 2]
 """
 
 from __future__ import annotations

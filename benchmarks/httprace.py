@@ -40,7 +40,9 @@ def http_races(
         generator = lifetime.enter_context(process("load"))
         keep_apart(generator, core)
         ports = {
-            racer.name: int(lifetime.enter_context(process("serving", racer.name, urls[racer.name], core)).line())
+            racer.name: int(
+                lifetime.enter_context(process("serving", racer.name, urls[racer.name], core)).line()
+            )
             for racer in started
             if not racer.failed
         }

@@ -18,9 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 
-async def load(
-    port: int, requests: list[str], connections: int, seconds: float, most: int
-) -> dict[str, Any]:
+async def load(port: int, requests: list[str], connections: int, seconds: float, most: int) -> dict[str, Any]:
     """Send until it is enough; give the times in nanoseconds, and how long it took."""
     sent = itertools.cycle([one.encode("latin-1") for one in requests])
     left = iter(range(most))

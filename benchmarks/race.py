@@ -73,9 +73,7 @@ def racers(urls: Mapping[str, str], size: Size) -> Iterator[list[Racer]]:
     """Start the processes of some stacks, each opened on its database."""
     with ExitStack() as lifetime:
         sizes = (size.tasks, size.bulk, size.events)
-        started = [
-            Racer(name, lifetime.enter_context(process("worker", name, *sizes))) for name in urls
-        ]
+        started = [Racer(name, lifetime.enter_context(process("worker", name, *sizes))) for name in urls]
         for racer in started:
             racer.open(urls[racer.name])
         yield started

@@ -19,7 +19,7 @@ import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from benchmarks.calling import asgi, wsgi
 from benchmarks.stacks import Stack, stack_named
@@ -153,7 +153,7 @@ class Worker:
 class Watch:
     """Look at the resident memory of this process again and again, from a thread."""
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         gc.collect()
         self.first = self.highest = resident()
         self.done = threading.Event()
