@@ -7,6 +7,7 @@ files of SQLite stand in memory where the machine has a directory for that.
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import sqlite3
 import tempfile
@@ -165,6 +166,7 @@ class PostgresPlace:
         self.size = size
         self.connections: dict[str, psycopg.Connection[Any]] = {}
         self.made: set[str] = set()
+        self.prefix = f"bench_{secrets.token_hex(4)}_"  # the server may be one that others use
         self.create("template")
         with psycopg.connect(self.url("template")) as database:
             database.execute(TABLES.format(serial="SERIAL", moment="TIMESTAMPTZ"))
@@ -182,15 +184,18 @@ class PostgresPlace:
                 for row in some:
                     sink.write_row(list(row.values()))
 
-    def create(self, name: str, template: str = "template1") -> None:
+    def create(self, name: str, template: str = "") -> None:
+        origin = self.prefix + template if template else "template1"
         with psycopg.connect(self.server, autocommit=True) as server:
             server.execute(
-                sequel.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sequel.Identifier, (name, template)))
+                sequel.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sequel.Identifier(self.prefix + name), sequel.Identifier(origin)
+                )
             )
         self.made.add(name)
 
     def url(self, name: str) -> str:
-        return f"{self.server.rpartition('/')[0]}/{name}"
+        return f"{self.server.rpartition('/')[0]}/{self.prefix}{name}"
 
     def copy(self, stack: str) -> str:
         self.drop(stack)
@@ -203,7 +208,9 @@ class PostgresPlace:
         if opened := self.connections.pop(name, None):
             opened.close()
         with psycopg.connect(self.server, autocommit=True) as server:
-            server.execute(sequel.SQL("DROP DATABASE {} WITH (FORCE)").format(sequel.Identifier(name)))
+            server.execute(
+                sequel.SQL("DROP DATABASE {} WITH (FORCE)").format(sequel.Identifier(self.prefix + name))
+            )
         self.made.remove(name)
 
     def close(self) -> None:

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 PATIENCE = 120
+ROOT = Path(__file__).parent.parent
 
 
 class StackFailed(Exception):
@@ -54,7 +56,7 @@ class Process:
 def process(module: str, *arguments: object) -> Iterator[Process]:
     """Run a module of the benchmark, which ends when its input is closed."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
-    started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         yield Process(started)
     finally:

@@ -57,6 +57,7 @@ def results_of(cells: list[Cell], titles: dict[str, str]) -> Results:
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
             "sqlite": sqlite3.sqlite_version,
+            "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
         },
         versions=versions(),
         stacks=titles,
@@ -97,7 +98,8 @@ def page(text: str, results: Results) -> str:
 
 def part(results: Results) -> str:
     """Give all tables."""
-    return "\n\n".join([head(results), *(f"### {title}\n\n{body}" for title, body in sections(results))])
+    told = [f"### {title}\n\n{body}" for title, body in sections(results) if body]
+    return "\n\n".join([head(results), *told])
 
 
 def sections(results: Results) -> Iterator[tuple[str, str]]:
@@ -106,19 +108,18 @@ def sections(results: Results) -> Iterator[tuple[str, str]]:
         for place in ("sqlite", "postgres"):
             yield f"{NAMES[place]}, {title}", table(results, place, level, TASKS, spread)
     said = "Milliseconds and round trips of a request."
-    yield NAMES["remote"], f"{said}\n\n{table(results, 'remote', 'asgi', TASKS[:5], trips)}"
+    yield NAMES["remote"], table(results, "remote", "asgi", TASKS[:5], trips, said)
     for place in ("sqlite", "postgres"):
         said = "Requests a second behind uvicorn, eight connections."
-        yield f"{NAMES[place]}, over HTTP", f"{said}\n\n{table(results, place, 'http', TASKS[:5], rate)}"
+        yield f"{NAMES[place]}, over HTTP", table(results, place, "http", TASKS[:5], rate, said)
     for place in ("sqlite", "postgres"):
         said = "Microseconds of the process for a request; a database server's own are not in it."
-        yield f"{NAMES[place]}, CPU time", f"{said}\n\n{table(results, place, 'asgi', TASKS, cpu)}"
+        yield f"{NAMES[place]}, CPU time", table(results, place, "asgi", TASKS, cpu, said)
     for place in ("sqlite", "postgres"):
         yield f"{NAMES[place]}, pages", table(results, place, "asgi", ("P0", "P9"), spread)
     for place in ("sqlite", "postgres"):
         said = "KiB at the height of one answer, and what a process grows by while it streams."
-        body = table(results, place, "memory", ("E2", "E3", "M6"), memory)
-        yield f"{NAMES[place]}, memory", f"{said}\n\n{body}"
+        yield f"{NAMES[place]}, memory", table(results, place, "memory", ("E2", "E3", "M6"), memory, said)
     yield "Wrong answers", wrong(results)
 
 
@@ -127,6 +128,7 @@ def head(results: Results) -> str:
     made = ", ".join(f"{name} {version}" for name, version in results.versions.items())
     return (
         f"Measured on {results.date}: {machine['processor']}, {machine['cores']} cores, {machine['system']}, "
+        f"load average at the end {machine['load']}; "
         f"Python {machine['python']}, SQLite {machine['sqlite']}; {made}.\n\n"
         "![Times faster than S1](performance.svg)\n\n"
         "Medians in microseconds, quartiles in brackets, and how many times faster than S1."
@@ -139,8 +141,9 @@ def table(
     level: str,
     codes: Sequence[str],
     written: Callable[[Cell, Cell | None], str],
+    said: str = "",
 ) -> str:
-    """Give one table, a row a stack; stacks that can do none of it are left out."""
+    """Give one table, a row a stack; stacks that can do none of it are left out, and so is an empty table."""
     races = [results.some(place, level, code) for code in codes]
     rows = []
     for stack, title in results.stacks.items():
@@ -148,7 +151,10 @@ def table(
         if any(cell and cell.state != "missing" for cell in cells):
             shown = [told(cell, race.get("s1"), written) for cell, race in zip(cells, races, strict=True)]
             rows.append([title, *shown])
-    return grid(["", *(f"{code}" for code in codes)], rows) + "\n\n" + legend(codes)
+    if not rows:
+        return ""
+    opening = f"{said}\n\n" if said else ""
+    return opening + grid(["", *(f"{code}" for code in codes)], rows) + "\n\n" + legend(codes)
 
 
 def told(cell: Cell | None, base: Cell | None, written: Callable[[Cell, Cell | None], str]) -> str:
@@ -213,3 +219,7 @@ def legend(codes: Iterable[str]) -> str:
 def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    publish(Results.read(RESULTS))
