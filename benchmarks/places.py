@@ -169,7 +169,7 @@ class PostgresPlace:
         self.prefix = f"bench_{secrets.token_hex(4)}_"  # the server may be one that others use
         self.create("template")
         with psycopg.connect(self.url("template")) as database:
-            database.execute(TABLES.format(serial="SERIAL", moment="TIMESTAMPTZ"))
+            database.execute(TABLES.format(serial="SERIAL", moment="TIMESTAMPTZ").encode())
             for table, rows in tables(size):
                 self.fill(database, table, rows)
             database.execute("SELECT setval('task_id_seq', %s)", (size.tasks,))
@@ -249,7 +249,7 @@ class PostgresPlace:
     def ask(self, name: str, statement: str, *values: Any) -> psycopg.Cursor[Any]:
         if name not in self.connections:
             self.connections[name] = psycopg.connect(self.url(name), autocommit=True)
-        return self.connections[name].execute(statement, values or None)
+        return self.connections[name].execute(statement.encode(), values or None)
 
 
 class RemotePlace(PostgresPlace):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.results import Results, ratio
 
 WORKED = ("E1", "E2", "E3", "E4", "E5", "E6")
-FASTER = {
+FASTER: dict[str, dict[str, float]] = {
     "sqlite": dict(zip(WORKED, (20, 10, 15, 8, 8, 70), strict=True)),
     "postgres": dict(zip(WORKED, (4, 4.5, 8, 5, 5, 13), strict=True)),
 }
