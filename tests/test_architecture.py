@@ -93,6 +93,7 @@ ROWS = (
         "sqlalchemy sqlmodel",
     ),
     Row("violations", "violations.explanation"),
+    Row("listeners", "", "sqlalchemy", NO_IO),
     # From a URL to a transaction.
     Row("database.tls", "errors"),
     Row("database.libpq", "errors database.tls"),
@@ -100,23 +101,29 @@ ROWS = (
     Row("database.settings", "errors database.urls", "pydantic pydantic_settings", NO_IO),
     Row("database.retry", "errors violations.failures", "sqlalchemy"),
     Row("database.hops", "", "sqlalchemy"),
+    Row("database.freshness", "", "sqlalchemy"),
     Row("database.sqlite", "errors violations.failures database.urls database.hops", "sqlalchemy"),
     Row(
         "database.engines",
         "errors violations.evidence violations.failures database.retry database.settings "
-        "database.hops database.sqlite database.urls",
+        "database.freshness database.hops database.sqlite database.urls",
         "sqlalchemy",
     ),
     Row(
+        "database.bare",
+        "errors autocommit listeners violations violations.failures database.freshness database.sqlite",
+        "sqlalchemy sqlmodel",
+    ),
+    Row("database.talking", "autocommit database.bare database.hops database.sqlite", "sqlalchemy"),
+    Row(
         "database.database",
-        "errors autocommit violations database.engines database.retry database.settings database.sqlite "
-        "database.urls",
+        "errors autocommit violations database.bare database.engines database.retry database.settings "
+        "database.sqlite database.talking database.urls",
         "sqlalchemy sqlmodel",
     ),
     Row("database", "database.database database.settings database.urls"),
     # From a schema to rows, and back.
     Row("keys", "errors cache", MODELS, NO_IO),
-    Row("listeners", "", "sqlalchemy", NO_IO),
     Row("visibility", "listeners models", MODELS, NO_IO),
     Row("branches", "cache keys", MODELS, NO_IO),
     Row("scopes", "errors keys models models.validation visibility", MODELS, NO_COMMIT),
@@ -131,11 +138,12 @@ ROWS = (
     Row("reading.unreadable", "errors keys violations.failures", MODELS, NO_COMMIT),
     Row("reading.objects", "reading.twins reading.unreadable", MODELS, NO_IO),
     Row("reading.assembly", "errors cache keys reading.plans visibility", MODELS, NO_IO),
-    Row("reading.preparation", "reading.assembly", "sqlalchemy", NO_IO),
+    Row("reading.effects", "", "sqlalchemy", NO_IO),
+    Row("reading.preparation", "reading.assembly reading.effects", "sqlalchemy", NO_IO),
     Row("reading.shapes", "reading.plans reading.assembly", "", NO_IO),
     Row(
         "reading.gathering",
-        "keys listeners reading.plans reading.assembly reading.preparation reading.shapes "
+        "autocommit keys listeners reading.plans reading.assembly reading.preparation reading.shapes "
         "reading.unreadable violations.evidence",
         "sqlalchemy sqlmodel",
         NO_COMMIT,
@@ -149,7 +157,7 @@ ROWS = (
     ),
     Row(
         "reading.ways",
-        "keys reading.anatomy reading.forms reading.plans reading.objects reading.assembly "
+        "autocommit keys reading.anatomy reading.forms reading.plans reading.objects reading.assembly "
         "reading.preparation reading.gathering reading.rendering reading.unreadable scopes visibility",
         MODELS,
         NO_COMMIT,
@@ -161,15 +169,22 @@ ROWS = (
     Row("paging.pages", "errors cache paging.ordering", MODELS, NO_IO),
     Row("paging.navigation", "paging.pages"),
     Row(
+        "reading.asking",
+        "autocommit keys reading.gathering reading.preparation reading.ways visibility",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
         "reading.fetching",
-        "errors verbs keys reading.plans reading.assembly reading.ways paging.cursors "
-        "paging.keyset paging.pages visibility",
+        "errors autocommit verbs keys reading.plans reading.assembly reading.ways reading.asking "
+        "paging.cursors paging.keyset paging.pages",
         MODELS,
         NO_COMMIT,
     ),
     Row(
         "reading.answers",
-        "errors cache verbs reading.rendering reading.ways reading.fetching paging.cursors paging.pages",
+        "errors autocommit cache verbs reading.rendering reading.ways reading.asking reading.fetching "
+        "paging.cursors paging.pages",
         MODELS,
         NO_COMMIT,
     ),

@@ -128,7 +128,7 @@ class Bare:
         if fairy is None:
             return await greenlet_spawn(self.connect)
         fresh = freshness.of(self.engine)
-        if not reads and fresh is not None and fresh.is_due(fairy.info):
+        if not reads and fresh is not None and fresh.is_due(fairy.dbapi_connection, fairy.info):
             await self._ask(fresh, fairy)
         return fairy
 

@@ -153,17 +153,21 @@ def only_reads(compiled: Any) -> bool:
 
 
 def _is_known(element: Any) -> bool:
-    kind = element.__visit_name__
-    if not type(element).__module__.startswith("sqlalchemy.") or _is_wrapped(getattr(element, "type", None)):
-        return False
+    kind, (library, *_) = element.__visit_name__, type(element).__module__.split(".")
+    if library not in _LIBRARIES or _is_wrapped(getattr(element, "type", None)):
+        return False  # an element of somebody else's may be compiled to anything
+    if library == "fieldstone":
+        return True
     if kind == "function" or kind in _FUNCTIONS:
         return not element.packagenames and element.name.lower() in _FUNCTIONS
     if kind not in _KINDS or isinstance(getattr(element, "operator", None), operators.custom_op):
         return False
     if kind == "column":
-        return not element.is_literal or element.name.isdigit()
+        return not element.is_literal or element.name == "*" or element.name.isdigit()
     return all(_is_empty(getattr(element, name, None)) for name in _TEXTS)
 
+
+_LIBRARIES = ("sqlalchemy", "sqlmodel", "fieldstone")
 
 # What a select says in the words of the database.
 _TEXTS = ("_for_update_arg", "_prefixes", "_suffixes", "_hints", "_statement_hints")
