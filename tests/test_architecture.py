@@ -279,7 +279,7 @@ ROWS = (
     # The edges, each with its own framework.
     Row(
         "fastapi",
-        "errors cache verbs violations database keys paging.cursors paging.pages "
+        "errors autocommit cache verbs violations database keys paging.cursors paging.pages "
         "paging.navigation filters reading reading.exports writing resource scopes",
         f"{MODELS} fastapi starlette anyio",
     ),
