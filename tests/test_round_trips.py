@@ -7,9 +7,22 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI, Response
+from sqlalchemy import func, text
 from sqlmodel import col, select
 
-from fieldstone import Database, count, exists, fetch, get, json, json_get, json_page, page, seek
+from fieldstone import (
+    Database,
+    ReadOnlyTransaction,
+    count,
+    exists,
+    fetch,
+    get,
+    json,
+    json_get,
+    json_page,
+    page,
+    seek,
+)
 from fieldstone.fastapi import AsyncAutocommit, Autocommit, install
 from tests import domain
 from tests.conftest import FreshUrl
@@ -75,10 +88,46 @@ async def test_a_read_on_its_own_asks_once_for_each_statement(face: Face, wire: 
     assert counted == {name: expected for name, (*_, expected) in READS.items()}
 
 
-async def test_a_transaction_asks_twice_more(face: Face, wire: tuple[Wire, str]) -> None:
+async def test_a_read_only_unit_begins_no_transaction_that_nothing_needs(
+    face: Face, wire: tuple[Wire, str]
+) -> None:
     async def read() -> None:
         async with face.transaction(read_only=True) as session:
             await face(get, session, Task, 1, SubtaskRead)
+            await face(fetch, session, ALL, SubtaskRead)
+
+    assert await cost(wire[0], read) == 2
+
+
+async def test_a_unit_that_may_write_has_a_transaction(face: Face, wire: tuple[Wire, str]) -> None:
+    async def read() -> None:
+        async with face.transaction() as session:
+            await face(get, session, Task, 1, SubtaskRead)
+
+    assert await cost(wire[0], read) == 3
+
+
+async def test_a_read_only_unit_begins_before_anything_else(face: Face) -> None:
+    async with face.transaction(read_only=True) as session:
+        await face(get, session, Task, 1, SubtaskRead)
+        with pytest.raises(ReadOnlyTransaction):
+            async with face.transaction(read_only=True) as other:
+                await face(get, other, Task, 1, SubtaskRead)
+                other.add(domain.Project(id=9, name="New", slug="new"))
+        state = text("SELECT current_setting('transaction_read_only'), now()")
+        first = (await face.run(session, lambda s: s.connection().execute(state))).one()
+        assert first[0] == "on"
+        await face(get, session, Task, 1, SubtaskRead)
+        again = (await face.run(session, lambda s: s.connection().execute(state))).one()
+        assert again == first, "it is one transaction from here on"
+
+
+async def test_what_stands_still_in_a_transaction_is_read_in_one(face: Face, wire: tuple[Wire, str]) -> None:
+    made: Any = Task.created_at
+
+    async def read() -> None:
+        async with face.transaction(read_only=True) as session:
+            await face(fetch, session, ALL.where(made <= func.now()), SubtaskRead)
 
     assert await cost(wire[0], read) == 3
 
@@ -110,4 +159,4 @@ async def test_a_connection_that_was_idle_is_asked_before_it_is_used(wire: tuple
                 async with face.transaction(read_only=True) as session:  # noqa: B023
                     await face(get, session, Task, 1, SubtaskRead)  # noqa: B023
 
-            assert await cost(wire[0], read) > 3
+            assert await cost(wire[0], read) > 1
