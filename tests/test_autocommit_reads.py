@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import aiosqlite
 import pytest
@@ -37,7 +37,7 @@ from fieldstone import (
     seek,
 )
 from fieldstone.database import talking
-from fieldstone.reading import get_versioned
+from fieldstone.reading import get_versioned, json_get_versioned
 from fieldstone.testing import count_statements
 from tests import archive, domain
 from tests.archive import Board, BoardFull, Card, CardFull
@@ -139,6 +139,7 @@ READS: dict[str, Call] = {
     "json_get": call(json_get, Task, 1, TaskFull),
     "json_get of nothing": call(json_get, Task, 4711, TaskFull),
     "json_get of a wrong key": call(json_get, Worker, "nul\x00", WorkerRead),
+    "json_get_versioned": call(json_get_versioned, Task, 1, TaskFull),
     "json_page": call(json_page, ALL, TaskFull, size=2, total=True),
     "json_seek": call(json_seek, ALL, TaskFull, size=2),
     "a schema that has no plan": call(fetch, ALL, CarRead),
@@ -218,7 +219,7 @@ async def test_what_writes_is_refused_as_in_a_read_only_transaction(stored: Face
             text("nextval('counting')"),
         ]
         for effect in effects:
-            counting: Any = ALL.order_by(None).order_by(effect)
+            counting: Any = ALL.order_by(None).order_by(cast(Any, effect))
             with pytest.raises(ReadOnlyTransaction):
                 await stored(fetch, autocommit(stored), counting, SubtaskRead)
         with pytest.raises(ReadOnlyTransaction):
