@@ -213,12 +213,8 @@ async def test_what_writes_is_refused_as_in_a_read_only_transaction(stored: Face
     if stored.dialect == "postgresql":
         async with stored.database.async_engine.begin() as connection:
             await connection.run_sync(Sequence("counting").create)
-        effects = [
-            func.nextval("counting"),
-            literal_column("nextval('counting')"),
-            text("nextval('counting')"),
-        ]
-        for effect in effects:
+        sql = "nextval('counting')"
+        for effect in (func.nextval("counting"), literal_column(sql), text(sql)):
             counting: Any = ALL.order_by(None).order_by(cast(Any, effect))
             with pytest.raises(ReadOnlyTransaction):
                 await stored(fetch, autocommit(stored), counting, SubtaskRead)
