@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import aiosqlite
 import pytest
@@ -214,8 +214,9 @@ async def test_what_writes_is_refused_as_in_a_read_only_transaction(stored: Face
         async with stored.database.async_engine.begin() as connection:
             await connection.run_sync(Sequence("counting").create)
         sql = "nextval('counting')"
-        for effect in (func.nextval("counting"), literal_column(sql), text(sql)):
-            counting: Any = ALL.order_by(None).order_by(cast(Any, effect))
+        effects: tuple[Any, ...] = (func.nextval("counting"), literal_column(sql), text(sql))
+        for effect in effects:
+            counting: Any = ALL.order_by(None).order_by(effect)
             with pytest.raises(ReadOnlyTransaction):
                 await stored(fetch, autocommit(stored), counting, SubtaskRead)
         with pytest.raises(ReadOnlyTransaction):

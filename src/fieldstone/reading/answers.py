@@ -41,7 +41,7 @@ def _json_directly(direct: Direct, statement: Statement, schema: type[BaseModel]
 
 
 def _json(statement: Statement, schema: type[BaseModel]) -> Reading[bytes]:
-    found: Found = yield Rows(every(statement, schema))
+    found: Found = yield Rows(every(statement, schema, as_json=True))
     return (yield from _bytes(found, _as_they_are, list[schema]))  # type: ignore[valid-type]  # known at run time
 
 
@@ -59,7 +59,7 @@ def _json_get_directly(
 
 
 def _json_get(model: type[SQLModel], key: Any, schema: type[BaseModel]) -> Reading[bytes]:
-    found: Found = yield Rows(by_key(model, key, schema))
+    found: Found = yield Rows(by_key(model, key, schema, as_json=True))
     if not found.count:
         raise NotFound(model.__name__, key=key)
     return (yield from _bytes(found, _only, schema))
@@ -83,7 +83,7 @@ def _json_get_versioned_directly(
 def _json_get_versioned(
     model: type[SQLModel], key: Any, schema: type[BaseModel]
 ) -> Reading[tuple[bytes, Any]]:
-    found, version = yield from versioned(model, key, schema)
+    found, version = yield from versioned(model, key, schema, as_json=True)
     return (yield from _bytes(found, _only, schema)), version
 
 
@@ -127,7 +127,7 @@ def _json_page(
     total: bool | int,
     finish: Finish | None,
 ) -> Reading[bytes]:
-    found, make = yield from turned(statement, schema, size=size, offset=offset, total=total)
+    found, make = yield from turned(statement, schema, size=size, offset=offset, total=total, as_json=True)
     return (yield from _bytes(found, _finished(make, finish), Page[schema]))  # type: ignore[valid-type]  # known at run time
 
 
@@ -171,7 +171,9 @@ def _json_seek(
     cursors: Cursors | None,
     finish: Finish | None,
 ) -> Reading[bytes]:
-    found, make = yield from continued(statement, schema, cursor=cursor, size=size, cursors=cursors)
+    found, make = yield from continued(
+        statement, schema, cursor=cursor, size=size, cursors=cursors, as_json=True
+    )
     return (yield from _bytes(found, _finished(make, finish), KeysetPage[schema]))  # type: ignore[valid-type]  # known at run time
 
 
@@ -187,6 +189,9 @@ def _finished(make: Make, finish: Finish | None) -> Make:
 
 def _bytes(found: Found, make: Make, response: Any) -> Reading[bytes]:
     """Write what `make` makes of the items. It may ask for something, so it is called once."""
+    documents = found.documents()
+    if documents is not None:
+        return _completed((yield from make(documents)))
     items = yield Written(found)
     if items is None:
         made = yield from make((yield Objects(found)))
@@ -202,6 +207,17 @@ def _members(page: Page[Any] | KeysetPage[Any]) -> dict[str, Any]:
         name: value.model_dump() if isinstance(value, BaseModel) else value
         for name, value in page.__dict__.items()
     }
+
+
+def _completed(made: Any) -> bytes:
+    """Put documents into what is made of them: one, a list, or a page."""
+    if isinstance(made, str):
+        return made.encode()
+    if isinstance(made, list):
+        return b"".join([b"[", b",".join(map(str.encode, made)), b"]"])
+    around = dumps(_members(made) | {"items": []})
+    before, after = around.split(b'"items":[]', 1)  # no text in it can hold this: its quotes are escaped
+    return b"".join([before, b'"items":', _completed(made.items), after])
 
 
 def _only(items: list[Any]) -> Reading[Any]:

@@ -268,19 +268,26 @@ def _model_of(statement: Statement) -> type[Any]:
 
 
 def by_key(
-    model: type[SQLModel], key: Any, schema: type[BaseModel], beside: tuple[str, ...] = ()
+    model: type[SQLModel],
+    key: Any,
+    schema: type[BaseModel],
+    beside: tuple[str, ...] = (),
+    *,
+    as_json: bool = False,
 ) -> Question:
     """Ask for the row with this primary key."""
     made = plan(model, schema)
     statement, layout, names = key_statement(made, beside)
     named = dict(zip(names, key_values(model, key), strict=True))
-    return Question(made, lambda: (statement, layout), form=f"key {beside}", named=named)
+    return Question(made, lambda: (statement, layout), form=f"key {beside}", named=named, as_json=as_json)
 
 
-def versioned(model: type[SQLModel], key: Any, schema: type[BaseModel]) -> Reading[tuple[Found, Any]]:
+def versioned(
+    model: type[SQLModel], key: Any, schema: type[BaseModel], *, as_json: bool = False
+) -> Reading[tuple[Found, Any]]:
     """Find the row with this primary key, and its version beside it. Raises NotFound."""
     name = version_name(model)
-    found: Found = yield Rows(by_key(model, key, schema, () if name is None else (name,)))
+    found: Found = yield Rows(by_key(model, key, schema, () if name is None else (name,), as_json=as_json))
     ends = found.ends()
     if ends is None:
         raise NotFound(model.__name__, key=key)
@@ -288,10 +295,10 @@ def versioned(model: type[SQLModel], key: Any, schema: type[BaseModel]) -> Readi
     return found, beside[0] if beside else None
 
 
-def every(statement: Statement, schema: type[BaseModel]) -> Question:
+def every(statement: Statement, schema: type[BaseModel], *, as_json: bool = False) -> Question:
     """Ask for every row that the statement selects."""
     made = plan(_model_of(statement), schema)
-    return Question(made, lambda: root_statement(made, statement), statement, "rows")
+    return Question(made, lambda: root_statement(made, statement), statement, "rows", as_json=as_json)
 
 
 # Makes a page of its items, and may ask for something more.
@@ -299,7 +306,13 @@ Make = Callable[[list[Any]], Reading[Any]]
 
 
 def turned(
-    statement: Statement, schema: type[BaseModel], *, size: int, offset: int, total: bool | int
+    statement: Statement,
+    schema: type[BaseModel],
+    *,
+    size: int,
+    offset: int,
+    total: bool | int,
+    as_json: bool = False,
 ) -> Reading[tuple[Found, Make]]:
     """Find the rows of a page, and give what makes the page of its items."""
     bounded(size, offset, total)
@@ -312,6 +325,7 @@ def turned(
             statement,
             f"page {sorted(named)}",
             named,
+            as_json=as_json,
             more=bool(total),
         )
     )
@@ -333,6 +347,7 @@ def continued(
     cursor: str | None,
     size: int,
     cursors: Cursors | None,
+    as_json: bool = False,
 ) -> Reading[tuple[Found, Make]]:
     """Find the rows that a cursor leads to, and give what makes the page of its items."""
     bounded(size)
@@ -345,6 +360,7 @@ def continued(
             lambda: root_statement(made, step.statement, beside=step.columns),
             step.statement,
             "seek",
+            as_json=as_json,
         )
     )
     more = found.count > size

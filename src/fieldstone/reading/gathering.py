@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from time import perf_counter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from fieldstone.autocommit import APART, AT_ONCE, Ask, Direct, GiveWay, Steps
 from fieldstone.keys import batched
 from fieldstone.listeners import added_at_reads
 from fieldstone.reading.assembly import Layout, Statement, child_statement
+from fieldstone.reading.latency import note
 from fieldstone.reading.plans import ReadPlan, Related
 from fieldstone.reading.preparation import NOTHING, Derive, Given, Options, Prepared, Processor, prepared
 from fieldstone.reading.shapes import waiting_at
@@ -103,13 +105,16 @@ class Gathered:
 
 
 class Reader:
-    """Runs the statements of one read on a session's connection. Raises Unprepared where it may not."""
+    """Runs the statements of one read on a session's connection. Raises Unprepared where it may not.
+
+    `added` are the options that the session adds to what it reads.
+    """
 
     def __init__(self, session: Session, made: ReadPlan) -> None:
         added = None if session.execution_options else added_at_reads(session)
         if added is None:
             raise Unprepared
-        self._added = added
+        self.added = added
         session._autoflush()  # as Session.execute does
         connection = session.connection(bind_arguments={"mapper": sa_inspect(made.model)})
         events = connection.dispatch
@@ -117,27 +122,27 @@ class Reader:
             raise Unprepared
         if connection.get_execution_options().get("schema_translate_map"):
             raise Unprepared
-        self._connection = connection
+        self.connection = connection
         self._owner = connection.engine.pool
 
     def rows(self, key: Any, taken: Given, derive: Derive, named: Mapping[str, Any]) -> Gathered:
         """Run what `derive` makes of a statement."""
-        return _run(self._connection, self._prepared(key, taken.binds, derive), taken.values, named)
+        return _run(self.connection, self._prepared(key, taken.binds, derive), taken.values, named)
 
     def follow(self, gathered: Gathered) -> None:
         """Read every collection that waits at the rows, at any depth."""
-        calls = following(gathered, self._connection.dialect.name)
+        calls = following(gathered, self.connection.dialect.name)
         answer = None
         try:
             while True:
                 call = calls.send(answer)
                 found = self._prepared(call.key, (), call.derive)
-                answer = _run(self._connection, found, (), call.named)
+                answer = _run(self.connection, found, (), call.named)
         except StopIteration:
             return
 
     def _prepared(self, key: Any, known: Sequence[Any], derive: Derive) -> Prepared:
-        found = prepared(self._owner, self._connection.dialect, key, known, derive, self._added)
+        found = prepared(self._owner, self.connection.dialect, key, known, derive, self.added)
         if found is None:
             raise Unprepared
         return found
@@ -204,6 +209,7 @@ def _run(
 ) -> Gathered:
     sql, arguments = found.call(values, named)
     carried = found.compiled, partial(found.parameters, values, named)
+    start = perf_counter()
     try:
         with _before_beginning(connection, found):
             result: Any = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
@@ -213,6 +219,7 @@ def _run(
     except Exception as error:
         _give_way(error)
         raise
+    note(connection.engine.pool, perf_counter() - start)
     return _gathered(found, description, rows)
 
 

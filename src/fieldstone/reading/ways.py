@@ -21,6 +21,7 @@ from fieldstone.autocommit import Direct, Steps
 from fieldstone.keys import key_names
 from fieldstone.reading.anatomy import Inexact
 from fieldstone.reading.assembly import Layout, Parents, Statement, Values, attach, child_statements
+from fieldstone.reading.composed import Composed, compose
 from fieldstone.reading.forms import Unfit
 from fieldstone.reading.gathering import DirectReader, Gathered, Reader, Unprepared, Unreadable
 from fieldstone.reading.objects import construct, object_of
@@ -36,8 +37,9 @@ from fieldstone.visibility import NORMAL, Sight, sight_of
 class Question:
     """What a read asks: the plan, the user's statement, and the one that `derive` makes of it by the plan.
 
-    `form` tells apart what else that depends on; `named` are the values of its own parameters. `more`: the
-    read asks for something else besides.
+    `form` tells apart what else that depends on; `named` are the values of its own parameters. `as_json`:
+    what is wanted are the bytes of a response, which the database may write. `more`: the read asks for
+    something else besides.
     """
 
     plan: ReadPlan
@@ -45,6 +47,7 @@ class Question:
     statement: Statement | None = None
     form: str = ""
     named: Mapping[str, Any] = field(default_factory=dict)
+    as_json: bool = False
     more: bool = False
 
     def taken(self) -> Given:
@@ -83,6 +86,10 @@ class Found(Protocol):
 
     def written(self) -> list[Any] | None:
         """Read the collections and give what JSON shows, or None where objects must say that."""
+        ...
+
+    def documents(self) -> list[str] | None:
+        """Give the JSON of each row as the database wrote it, or None where it did not."""
 
 
 def ask(session: Session, question: Question) -> Found:
@@ -90,7 +97,21 @@ def ask(session: Session, question: Question) -> Found:
     try:
         reader = Reader(session, question.plan)
         taken = question.taken()
-        gathered = reader.rows((*question.key, taken.shape), taken, question.derive, question.named)
+    except Unprepared as reason:
+        return _whole(session, question, reason)
+    by_rows = partial(_by_rows, session, question, reader, taken)
+    if question.as_json:
+        key = (*question.key, taken.shape)
+        gathered = compose(reader, question.plan, key, taken, question.derive, question.named)
+        if gathered is not None:
+            return Composed(gathered, by_rows)
+    return by_rows()
+
+
+def _by_rows(session: Session, question: Question, reader: Reader, taken: Given) -> _Prepared | _Whole:
+    try:
+        key = (*question.key, taken.shape)
+        gathered = reader.rows(key, taken, question.derive, question.named)
     except Unprepared as reason:
         return _whole(session, question, reason)
     return _Prepared(reader, question.plan, gathered, partial(_whole, session, question))
@@ -139,6 +160,9 @@ class FoundDirectly:
 
     def objects(self) -> list[Any]:
         return objects_of(self._plan, values_of(self._gathered))
+
+    def documents(self) -> None:
+        return None
 
     def written(self) -> list[Any] | None:
         try:
@@ -194,6 +218,9 @@ class _Prepared:
             self._change_ways(reason)
             return None
 
+    def documents(self) -> None:
+        return None
+
     def _change_ways(self, reason: Unprepared) -> None:
         """Find the rows again the whole way: a value of theirs, or of a row below them, cannot be read."""
         self._instead = self._begin_again(reason)
@@ -234,6 +261,9 @@ class _Whole:
         return assemble(self._session, self._plan, self._layout, self._rows, self._sight)
 
     def written(self) -> None:
+        return None
+
+    def documents(self) -> None:
         return None
 
 
