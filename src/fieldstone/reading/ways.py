@@ -26,11 +26,13 @@ from fieldstone.reading.forms import Unfit
 from fieldstone.reading.gathering import DirectReader, Gathered, Reader, Unprepared, Unreadable
 from fieldstone.reading.objects import construct, object_of
 from fieldstone.reading.plans import ReadPlan
-from fieldstone.reading.preparation import NOTHING, Derive, Given, given
+from fieldstone.reading.preparation import NOTHING, Given, given
 from fieldstone.reading.rendering import values_of, written
 from fieldstone.reading.unreadable import Stored, rows_again, rows_of
 from fieldstone.scopes import is_scoped
 from fieldstone.visibility import NORMAL, Sight, sight_of
+
+Derive = Callable[[], tuple[Statement, Layout]]
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,6 @@ def ask_directly(direct: Direct, question: Question) -> Steps[FoundDirectly]:
 
 def _whole(session: Session, question: Question, reason: Unprepared) -> _Whole:
     statement, layout = question.derive()
-    assert layout is not None
     read = rows_again if isinstance(reason, Unreadable) else rows_of
     rows = read(session, statement, dict(question.named) or None)
     return _Whole(session, question.plan, layout, rows, sight_of(statement))
