@@ -30,7 +30,8 @@ NO_ENGINE = "AsyncEngine Engine create_engine create_async_engine"
 ROWS = (
     Row("errors"),
     Row("cache"),
-    Row("verbs", "errors", "sqlalchemy sqlmodel"),
+    Row("autocommit", "", "sqlalchemy sqlmodel"),
+    Row("verbs", "errors autocommit", "sqlalchemy sqlmodel"),
     # What a model declares, and what follows from it.
     Row("models.annotations", "errors", MODELS, NO_IO),
     Row("models.fields", "errors", MODELS, NO_IO),
@@ -81,6 +82,7 @@ ROWS = (
         "sqlalchemy sqlmodel",
     ),
     Row("violations", "violations.explanation"),
+    Row("listeners", "", "sqlalchemy", NO_IO),
     # From a URL to a transaction.
     Row("database.tls", "errors"),
     Row("database.libpq", "errors database.tls"),
@@ -88,22 +90,29 @@ ROWS = (
     Row("database.settings", "errors database.urls", "pydantic pydantic_settings", NO_IO),
     Row("database.retry", "errors violations.failures", "sqlalchemy"),
     Row("database.hops", "", "sqlalchemy"),
+    Row("database.freshness", "", "sqlalchemy"),
     Row("database.sqlite", "errors violations.failures database.urls database.hops", "sqlalchemy"),
     Row(
         "database.engines",
         "errors violations.evidence violations.failures database.retry database.settings "
-        "database.hops database.sqlite database.urls",
+        "database.freshness database.hops database.sqlite database.urls",
         "sqlalchemy",
     ),
     Row(
+        "database.bare",
+        "errors autocommit listeners violations violations.failures database.freshness database.sqlite",
+        "sqlalchemy sqlmodel",
+    ),
+    Row("database.talking", "autocommit database.bare database.hops database.sqlite", "sqlalchemy"),
+    Row(
         "database.database",
-        "errors violations database.engines database.retry database.settings database.sqlite database.urls",
+        "errors autocommit violations database.bare database.engines database.retry database.settings "
+        "database.sqlite database.talking database.urls",
         "sqlalchemy sqlmodel",
     ),
     Row("database", "database.database database.settings database.urls"),
     # From a schema to rows, and back.
     Row("keys", "errors cache", MODELS, NO_IO),
-    Row("listeners", "", "sqlalchemy", NO_IO),
     Row("visibility", "listeners models", MODELS, NO_IO),
     Row("branches", "cache keys", MODELS, NO_IO),
     Row("scopes", "errors keys models models.validation visibility", MODELS, NO_COMMIT),
@@ -122,7 +131,8 @@ ROWS = (
     Row("reading.unreadable", "errors keys violations.failures", MODELS, NO_COMMIT),
     Row("reading.objects", "reading.twins reading.unreadable", MODELS, NO_IO),
     Row("reading.assembly", "errors cache keys reading.plans visibility", MODELS, NO_IO),
-    Row("reading.preparation", "reading.assembly", "sqlalchemy", NO_IO),
+    Row("reading.effects", "", "sqlalchemy", NO_IO),
+    Row("reading.preparation", "reading.assembly reading.effects", "sqlalchemy", NO_IO),
     Row(
         "reading.composition",
         "reading.plans reading.exactness reading.expressions reading.assembly reading.preparation",
@@ -133,7 +143,8 @@ ROWS = (
     Row("reading.shapes", "reading.plans reading.assembly", "", NO_IO),
     Row(
         "reading.gathering",
-        "keys listeners reading.plans reading.assembly reading.preparation reading.latency reading.shapes "
+        "autocommit keys listeners reading.plans reading.assembly reading.preparation reading.latency "
+        "reading.shapes "
         "reading.unreadable violations.evidence",
         "sqlalchemy sqlmodel",
         NO_COMMIT,
@@ -154,7 +165,8 @@ ROWS = (
     ),
     Row(
         "reading.ways",
-        "keys reading.composed reading.anatomy reading.forms reading.plans reading.objects reading.assembly "
+        "autocommit keys reading.composed reading.anatomy reading.forms reading.plans reading.objects "
+        "reading.assembly "
         "reading.preparation reading.gathering reading.rendering reading.unreadable scopes visibility",
         MODELS,
         NO_COMMIT,
@@ -166,15 +178,22 @@ ROWS = (
     Row("paging.pages", "errors cache paging.ordering", MODELS, NO_IO),
     Row("paging.navigation", "paging.pages"),
     Row(
+        "reading.asking",
+        "autocommit keys reading.gathering reading.preparation reading.ways visibility",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
         "reading.fetching",
-        "errors verbs keys reading.plans reading.assembly reading.ways paging.cursors "
-        "paging.keyset paging.pages visibility",
+        "errors autocommit verbs keys reading.plans reading.assembly reading.ways reading.asking "
+        "paging.cursors paging.keyset paging.pages",
         MODELS,
         NO_COMMIT,
     ),
     Row(
         "reading.answers",
-        "errors cache verbs reading.rendering reading.ways reading.fetching paging.cursors paging.pages",
+        "errors autocommit cache verbs reading.rendering reading.ways reading.asking reading.fetching "
+        "paging.cursors paging.pages",
         MODELS,
         NO_COMMIT,
     ),
@@ -269,7 +288,7 @@ ROWS = (
     # The edges, each with its own framework.
     Row(
         "fastapi",
-        "errors cache verbs violations database keys paging.cursors paging.pages "
+        "errors autocommit cache verbs violations database keys paging.cursors paging.pages "
         "paging.navigation filters reading reading.exports writing resource scopes",
         f"{MODELS} fastapi starlette anyio",
     ),
