@@ -42,6 +42,7 @@ ROWS = (
     Row("errors"),
     Row("cache"),
     Row("verbs", "errors", "sqlalchemy sqlmodel"),
+    Row("listeners", "", "sqlalchemy", NO_IO),
     # What a model declares, and what follows from it.
     Row("models.annotations", "errors", MODELS, NO_IO),
     Row("models.fields", "errors", MODELS, NO_IO),
@@ -51,9 +52,10 @@ ROWS = (
     Row("models.relationships", "errors models.annotations", MODELS, NO_IO),
     Row("models.inputs", "", MODELS, NO_IO),
     Row("models.validation", "errors models.fields models.columns models.inputs", MODELS, NO_IO),
+    Row("models.batches", "cache models.fields models.inputs models.validation", MODELS, NO_IO),
     Row(
         "models.flush",
-        "errors models.columns models.validation",
+        "listeners models.columns models.validation",
         MODELS,
         "Engine create_engine exec commit",
     ),
@@ -114,7 +116,6 @@ ROWS = (
     Row("database", "database.database database.settings database.urls"),
     # From a schema to rows, and back.
     Row("keys", "errors cache", MODELS, NO_IO),
-    Row("listeners", "", "sqlalchemy", NO_IO),
     Row("visibility", "listeners models", MODELS, NO_IO),
     Row("branches", "cache keys", MODELS, NO_IO),
     Row("scopes", "errors keys models models.validation visibility", MODELS, NO_COMMIT),

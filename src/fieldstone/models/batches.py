@@ -1,0 +1,179 @@
+"""Many rows validated together: the same rules, without a call into Python for each value.
+
+A model's rules ask Python functions what a client could get wrong: whether a number is a bool, whether a
+text has a NUL. For one row that costs nothing that counts; for ten thousand it is most of the time. Here
+Pydantic's own strict types ask the first, and the second is asked of a whole column at once.
+
+Only what is right is told here. Where anything is refused, or a rule needs more than its own field, the
+rows go through the model's ordinary validators, whose word on them counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import SchemaValidator
+
+from fieldstone.cache import cached
+from fieldstone.models.fields import clean_text, in_utc, now
+from fieldstone.models.inputs import is_reading
+from fieldstone.models.validation import anatomy_of, stores_utc
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The validators of one model, or of one schema, over plain rows.
+
+    `names` are the fields, all of which each row has afterwards. `texts` are those whose text is looked at
+    by column, and `moments` those whose zone is left to their column's type, which stores UTC.
+    """
+
+    one: SchemaValidator
+    many: SchemaValidator
+    written: SchemaValidator
+    names: tuple[str, ...]
+    texts: tuple[str, ...]
+    moments: tuple[str, ...]
+
+    def row(self, values: Any) -> Values | None:
+        """Validate one row; None where the ordinary validators have to say what is wrong, if anything is."""
+        return next(iter(self._checked(self.one.validate_python, values, of_one=True) or ()), None)
+
+    def rows(self, values: list[Any]) -> list[Values] | None:
+        """Validate many rows; None where the ordinary validators have to say what is wrong with which."""
+        return self._checked(self.many.validate_python, values)
+
+    def rows_in(self, text: bytes) -> list[Values] | None:
+        """Validate the rows of a JSON array; None as with `rows`."""
+        return self._checked(self.written.validate_json, text)
+
+    def _checked(
+        self, validate: Callable[[Any], Any], values: Any, *, of_one: bool = False
+    ) -> list[Values] | None:
+        try:
+            found: list[Values] = [validate(values)] if of_one else validate(values)
+        except ValidationError:
+            return None
+        try:
+            return found if self._is_storable(found) else None
+        except UnicodeEncodeError:
+            return None
+
+    def _is_storable(self, rows: list[Values]) -> bool:
+        return all(_is_clean(row[name] for row in rows) for name in self.texts) and all(
+            _is_in_range(row[name] for row in rows) for name in self.moments
+        )
+
+
+def _is_in_range(column: Iterable[datetime | None]) -> bool:
+    """Tell whether all moments have a year in UTC, without asking for it."""
+    return all([value is None or 1 < value.year < 9999 for value in column])
+
+
+def _is_clean(column: Iterable[Any]) -> bool:
+    """Tell whether no text has what PostgreSQL cannot store. Raises UnicodeEncodeError for a surrogate."""
+    text = "".join([value for value in column if value is not None])
+    if not text.isascii():
+        text.encode()
+    return "\x00" not in text
+
+
+@cached
+def batches_of(model: type[BaseModel]) -> Batches | None:
+    """Make the validators; None for a model whose rules need more than one field at once."""
+    anatomy = anatomy_of(model)
+    if anatomy.around or anatomy.fields["type"] != "model-fields" or _looks_around(anatomy.fields):
+        return None
+    if model.__pydantic_post_init__ or anatomy.fields.get("extras_schema"):
+        return None
+    fields = anatomy.fields["fields"]
+    stored = frozenset(name for name, field in model.model_fields.items() if stores_utc(field))
+    sent, written = _Fields(fields, stored, in_json=False), _Fields(fields, stored, in_json=True)
+    return Batches(
+        anatomy.validator(sent.row()),
+        anatomy.validator({"type": "list", "items_schema": sent.row()}),
+        anatomy.validator({"type": "list", "items_schema": written.row()}),
+        tuple(fields),
+        tuple(sent.texts),
+        tuple(sent.moments),
+    )
+
+
+def _looks_around(node: Any) -> bool:
+    """Tell whether a function is told of the other fields."""
+    if isinstance(node, dict):
+        if node.get("type") == "with-info" or node.get("default_factory_takes_data"):
+            return True
+        return any(_looks_around(value) for key, value in node.items() if key not in ("metadata", "default"))
+    return isinstance(node, list | tuple) and any(map(_looks_around, node))
+
+
+class _Fields:
+    """The fields of a model without what Python is asked for nothing."""
+
+    def __init__(self, fields: dict[str, Any], stored_in_utc: frozenset[str], *, in_json: bool) -> None:
+        self._stored_in_utc = stored_in_utc
+        self._in_json = in_json
+        self.texts: list[str] = []
+        self.moments: list[str] = []
+        self._fields = {name: self._field(name, field) for name, field in fields.items()}
+
+    def row(self) -> Any:
+        return {"type": "typed-dict", "fields": self._fields, "extra_behavior": "forbid"}
+
+    def _field(self, name: str, field: Any) -> Any:
+        schema = self._native(name, field["schema"])
+        aliased = {"validation_alias": field["validation_alias"]} if "validation_alias" in field else {}
+        required = schema["type"] != "default"
+        return {"type": "typed-dict-field", "schema": schema, "required": required, **aliased}
+
+    def _native(self, name: str, node: Any) -> Any:
+        kind, asked = node["type"], node.get("function", {}).get("function")
+        if kind == "default":
+            found = {**node, "schema": self._native(name, node["schema"])}
+            if node.get("default_factory") is now:  # it is what its validators would make of it
+                found["validate_default"] = False
+            return found
+        if kind == "function-after" and asked is clean_text:
+            found = _within(node["schema"], "str", lambda inner: inner)
+            self.texts += [name] if found else []
+            return found or node
+        if kind == "function-after" and asked is in_utc and name in self._stored_in_utc:
+            found = _within(node["schema"], "datetime", lambda inner: {**inner, "tz_constraint": "aware"})
+            self.moments += [name] if found else []
+            return self._native(name, found) if found else node
+        if kind == "function-before" and is_reading(asked):
+            return self._read(node["schema"]) or node
+        return node
+
+    def _read(self, node: Any) -> Any:
+        """Give the type that refuses by itself what `inputs` does; None where it would refuse more."""
+        for kind in ("int", "float", "bool"):
+            found = _within(node, kind, lambda inner: {**inner, "strict": True})
+            if found:
+                return found
+        if not self._in_json:
+            return None
+        return _within(node, "datetime", _as_written) or _within(node, "date", _as_written)
+
+
+def _as_written(node: Any) -> Any:
+    """Take a date from text alone, and not from a number in it, of which a digit is never followed by a dash."""
+    return {"type": "chain", "steps": [{"type": "str", "pattern": r"\d-"}, node]}
+
+
+def _within(node: Any, kind: str, change: Callable[[Any], Any]) -> Any:
+    """Change the type that a field comes down to, where nothing but null and our own reading is around it."""
+    if node["type"] == kind:
+        return change(node)
+    is_passed = node["type"] == "nullable" or (
+        node["type"] == "function-before" and is_reading(node["function"]["function"])
+    )
+    found = _within(node["schema"], kind, change) if is_passed else None
+    return found and {**node, "schema": found}
