@@ -41,7 +41,8 @@ NO_ENGINE = "AsyncEngine Engine create_engine create_async_engine"
 ROWS = (
     Row("errors"),
     Row("cache"),
-    Row("verbs", "errors", "sqlalchemy sqlmodel"),
+    Row("autocommit", "", "sqlalchemy sqlmodel"),
+    Row("verbs", "errors autocommit", "sqlalchemy sqlmodel"),
     Row("listeners", "", "sqlalchemy", NO_IO),
     # What a model declares, and what follows from it.
     Row("models.annotations", "errors", MODELS, NO_IO),
@@ -110,7 +111,8 @@ ROWS = (
     ),
     Row(
         "database.database",
-        "errors violations database.engines database.retry database.settings database.sqlite database.urls",
+        "errors autocommit violations database.engines database.retry database.settings database.sqlite "
+        "database.urls",
         "sqlalchemy sqlmodel",
     ),
     Row("database", "database.database database.settings database.urls"),

@@ -1,6 +1,7 @@
 """SQLModel made production-grade: one set of models, from schema to API, sync and async."""
 
 from fieldstone.aftercommit import after_commit
+from fieldstone.autocommit import AsyncAutocommit, Autocommit
 from fieldstone.database import Database, Settings
 from fieldstone.errors import (
     CommitOutcomeUnknown,
@@ -79,7 +80,9 @@ from fieldstone.writing.upserting import UpsertCounts, Upserted, upsert, upsert_
 
 __all__ = [
     "AssumedUtc",
+    "AsyncAutocommit",
     "Audited",
+    "Autocommit",
     "Change",
     "CommitOutcomeUnknown",
     "ConfigurationError",

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from fieldstone.autocommit import AsyncAutocommit, Autocommit, Direct, GiveWay
 from fieldstone.database import engines, retry, sqlite
 from fieldstone.database.settings import load
 from fieldstone.database.urls import DatabaseUrl, parse
@@ -144,6 +145,20 @@ class Database:
                     await _to_the_end(session.close())
                 else:
                     session.sync_session.close()  # it holds no connection, so there is nothing to wait for
+
+    @property
+    def autocommit(self) -> Autocommit:
+        """Give what stands in a session's place for a single verb: each call is a transaction of its own."""
+        return Autocommit(self)
+
+    @property
+    def async_autocommit(self) -> AsyncAutocommit:
+        """Give what stands in an async session's place for a single verb."""
+        return AsyncAutocommit(self)
+
+    def direct(self, *, reads: bool, asynchronous: bool) -> Direct:
+        """Give a bare connection for the direct body of a verb. Raises GiveWay where none may be used."""
+        raise GiveWay
 
     def run(self, unit: Callable[[Session], R], *, attempts: int = 5) -> R:
         """Run a unit in its own transaction, again from its start where it met another.

@@ -26,14 +26,14 @@ from fieldstone.verbs import verb
 Statement = Select[*tuple[Any, ...]]
 
 
-@verb
+@verb(reads=True)
 def json(session: Session, statement: Statement, schema: type[BaseModel]) -> bytes:
     """Read every row that the statement selects, as a JSON array: what `fetch` gives."""
     found = select_all(session, statement, schema)
     return _bytes(found, lambda items: items, list[schema])  # type: ignore[valid-type]  # known at run time
 
 
-@verb
+@verb(reads=True)
 def json_get(session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]) -> bytes:
     """Read the row with this primary key, as a JSON object: what `get` gives. Raises NotFound."""
 
@@ -45,7 +45,7 @@ def json_get(session: Session, model: type[SQLModel], key: Any, schema: type[Bas
     return _bytes(find(session, model, key, schema), only, schema)
 
 
-@verb
+@verb(reads=True)
 def json_page(
     session: Session,
     statement: Statement,
@@ -60,7 +60,7 @@ def json_page(
     return _bytes(found, make, Page[schema])  # type: ignore[valid-type]  # known at run time
 
 
-@verb
+@verb(reads=True)
 def json_seek(
     session: Session,
     statement: Statement,

@@ -39,7 +39,7 @@ ModelT = TypeVar("ModelT")
 Statement = Select[*tuple[Any, ...]]
 
 
-@verb
+@verb(reads=True)
 def get(session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT]) -> SchemaT:
     """Read the row with this primary key.
 
@@ -51,7 +51,7 @@ def get(session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT]
     return found[0]
 
 
-@verb
+@verb(reads=True)
 def get_versioned(
     session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT]
 ) -> tuple[SchemaT, Any]:
@@ -69,21 +69,21 @@ def get_versioned(
     return objects[0], beside[0] if beside else None
 
 
-@verb
+@verb(reads=True)
 def fetch(session: Session, statement: Statement, schema: type[SchemaT]) -> list[SchemaT]:
     """Read every row that the statement selects. For what may be large, use `page`."""
     found: list[SchemaT] = select_all(session, statement, schema).objects()
     return found
 
 
-@verb
+@verb(reads=True)
 def first(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT | None:
     """Read the first row that the statement selects, or None. Without an order, any row may be first."""
     found: list[SchemaT] = select_all(session, statement.limit(1), schema).objects()
     return found[0] if found else None
 
 
-@verb
+@verb(reads=True)
 def one(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT:
     """Read the only row that the statement selects. Raises NotFound and MultipleFound."""
     found = _at_most_one(session, statement, schema)
@@ -92,13 +92,13 @@ def one(session: Session, statement: Statement, schema: type[SchemaT]) -> Schema
     return found
 
 
-@verb
+@verb(reads=True)
 def one_or_none(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT | None:
     """Read the only row that the statement selects, or None. Raises MultipleFound."""
     return _at_most_one(session, statement, schema)
 
 
-@verb
+@verb(reads=True)
 def page(
     session: Session,
     statement: Statement,
@@ -119,7 +119,7 @@ def page(
     return make(found.objects())
 
 
-@verb
+@verb(reads=True)
 def seek(
     session: Session,
     statement: Statement,
@@ -141,13 +141,13 @@ def seek(
     return make(found.objects())
 
 
-@verb
+@verb(reads=True)
 def count(session: Session, statement: Statement) -> int:
     """Count the rows that the statement selects."""
     return _count(session, statement)
 
 
-@verb
+@verb(reads=True)
 def exists(session: Session, statement: Statement) -> bool:
     """Tell whether the statement selects any row."""
     probe: Statement = statement.with_only_columns(literal_column("1"), maintain_column_froms=True).order_by(
