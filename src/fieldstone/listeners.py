@@ -20,6 +20,9 @@ from sqlalchemy.orm.interfaces import ORMOption
 ListenerT = TypeVar("ListenerT", bound=Callable[..., Any])
 Options = tuple[ORMOption, ...]
 
+AUDITED = "fieldstone audited"
+"""Key of Table.info: a table of which a history is kept."""
+
 _IDLE = "fieldstone_idle"
 _ADDED = "fieldstone_added"
 _IDLE_AT_WRITES = "fieldstone_idle_at_writes"
@@ -86,7 +89,10 @@ def _heard_on_attributes(mapper: Any) -> Iterator[str]:
 
 
 def _is_heard(listeners: Iterable[Any]) -> bool:
-    return not all(hasattr(one, _IDLE_AT_WRITES) for one in listeners)
+    return not all(hasattr(one, _IDLE_AT_WRITES) or one.__module__ == _MAPPING for one in listeners)
+
+
+_MAPPING = "sqlalchemy.orm.mapper"  # its own listener readies the mappers at the first instance
 
 
 def added_at_reads(session: Session) -> Options | None:

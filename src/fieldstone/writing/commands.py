@@ -22,8 +22,8 @@ Values = Mapping[str, Any]
 SHAPES = 500
 """How many shapes of statements are kept for one database."""
 
-KEY = "key_"
-VERSION = "its_version"
+# How the parameters of an UPDATE are called behind the name of their column, as `violations.evidence` reads it.
+NEW, KEY, VERSION = "_0", "_00", "_000"
 
 
 class Unwritable(Exception):
@@ -113,20 +113,19 @@ def updating(
 ) -> Command:
     """Write the UPDATE of one row, which leaves a row alone that has the values already.
 
-    Values are named as the attributes are, those of the key begin with KEY, and the version that the change
-    is based on is called VERSION. `stamps` are set beside them: expressions as they stand, and what is None
-    as a value of its own.
+    A parameter is called as its attribute is, and then NEW, KEY or VERSION for what it is. `stamps` are set
+    beside what was asked for: expressions as they stand, and what is None as a value of its own.
     """
     columns = mapper_of(model).columns
-    new = {name: bindparam(f"new_{name}", type_=columns[name].type) for name in (*names, *stamps)}
+    new = {name: bindparam(f"{name}{NEW}", type_=columns[name].type) for name in (*names, *stamps)}
     new |= {name: expression for name, expression in stamps.items() if expression is not None}
     matches = [
-        attribute == bindparam(f"{KEY}{name}", type_=columns[name].type)
+        attribute == bindparam(f"{name}{KEY}", type_=columns[name].type)
         for attribute, name in zip(key_attributes(model), key_names(model), strict=True)
     ]
     if versioned:
         counter = str(version_name(model))
-        matches.append(getattr(model, counter) == bindparam(VERSION, type_=columns[counter].type))
+        matches.append(getattr(model, counter) == bindparam(f"{counter}{VERSION}", type_=columns[counter].type))
     differs = [getattr(model, name).is_distinct_from(new[name]) for name in names]
     statement: Any = update(model).where(*matches, or_(*differs))
     statement = statement.values({getattr(model, name): value for name, value in new.items()})
