@@ -19,7 +19,7 @@ from fieldstone import (
     patch,
     verb,
 )
-from fieldstone.autocommit import Direct, GiveWay
+from fieldstone.autocommit import Ask, Direct, GiveWay, Steps
 from tests.domain import Project, ProjectRead, SubtaskRead, Task, Worker, WorkerRead
 from tests.faces import Face
 
@@ -83,8 +83,9 @@ async def test_a_direct_body_that_gives_way_leaves_the_call_to_the_ordinary_one(
         return session.exec(select(Project.name).where(col(Project.id) == key)).one()
 
     @named.direct
-    def _named(direct: Direct, key: int) -> str:
+    def _named(direct: Direct, key: int) -> Steps[str]:
         called.append("direct")
+        yield Ask("SELECT 1")
         raise GiveWay
 
     assert await stored(named, autocommit(stored), 1) == "Apollo"
@@ -103,7 +104,8 @@ def test_a_direct_body_of_other_parameters_is_refused() -> None:
     with pytest.raises(TypeError, match="other cannot be the direct body of named"):
 
         @named.direct
-        def other(direct: Direct, key: int, more: int = 0) -> str:
+        def other(direct: Direct, key: int, more: int = 0) -> Steps[str]:
+            yield Ask("SELECT 1")
             return ""
 
 

@@ -5,34 +5,56 @@ results and errors alike (`read_only=True` for a verb that reads). So any verb m
 that can do with less than a session may have a second body that runs on a bare connection of the pool:
 
     @verb
-    def rename(session: Session, key: int, title: str) -> None: ...
+    def rename(session: Session, key: int, title: str) -> bool: ...
 
     @rename.direct
-    def _rename_at_once(direct: Direct, key: int, title: str) -> None:
-        direct.run("UPDATE task SET title = ? WHERE id = ?", (title, key))
+    def _rename_at_once(direct: Direct, key: int, title: str) -> Steps[bool]:
+        _, rows = yield Ask("UPDATE task SET title = ? WHERE id = ? RETURNING id", (title, key))
+        return bool(rows)
 
-A direct body is plain code for both faces: it runs inside SQLAlchemy's bridge where the face is asynchronous.
-It raises `GiveWay` wherever its caller could tell it from the ordinary body (an event that somebody listens
-to, a rule that needs the old state) and before it has stored anything; the ordinary body then runs in a
-transaction. `Direct.run` gives way by itself where the database refuses the statement, so that errors are
-told and explained in one place only.
+A direct body is a generator. It yields what is to be run, as the driver takes it, is sent the answer, and
+returns the result; so it serves both faces without the bridge that a session needs, which costs as much as a
+short read. Each statement is a transaction of its own, and the connection is taken at the first.
+
+It raises `GiveWay`, before it has stored anything, wherever its caller could tell it from the ordinary body: an
+event that somebody listens to, a rule that needs the old state. The ordinary body then runs in a transaction.
+Where the database refuses a statement the call gives way by itself, so that errors are made in one place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Dialect
-from sqlalchemy.util.concurrency import greenlet_spawn
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+R = TypeVar("R")
 
 
 class GiveWay(Exception):
     """Leave a call to the ordinary body, in a transaction. Nothing may have been stored by then."""
+
+
+class Ask(NamedTuple):
+    """A statement as the driver takes it.
+
+    `described`: the answer needs the cursor's description. `more`: other statements follow, which have to see
+    the same state as this one; only a verb that reads may say so.
+    """
+
+    sql: str
+    arguments: Any = ()
+    described: bool = False
+    more: bool = False
+
+
+# The cursor's description, None where it was not asked for, and the rows.
+Answer = tuple[Sequence[Any] | None, Sequence[Any]]
+Steps = Generator[Ask, Answer, R]
 
 
 @dataclass
@@ -41,14 +63,11 @@ class Work:
 
     ordinary: Callable[..., Any]
     reads: bool = False
-    direct: Callable[..., Any] | None = None
+    direct: Callable[..., Steps[Any]] | None = None
 
 
 class Direct(Protocol):
-    """A bare connection of the pool, on which each statement is a transaction of its own.
-
-    It is taken from the pool by the first statement.
-    """
+    """What a direct body may know of the connections that its statements will run on."""
 
     @property
     def dialect(self) -> Dialect: ...
@@ -59,16 +78,7 @@ class Direct(Protocol):
 
     @property
     def added(self) -> tuple[Any, ...]:
-        """Give the options that listeners add to the statements of a read."""
-
-    def run(self, sql: str, arguments: Any = ()) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Run a statement as the driver takes it, and give its description and its rows.
-
-        Raises GiveWay where the database refuses it.
-        """
-
-    def close(self) -> None:
-        """Give the connection back."""
+        """Give the options that listeners add to the statements of a read. Raises GiveWay."""
 
 
 class Opens(Protocol):
@@ -76,7 +86,10 @@ class Opens(Protocol):
 
     def transaction(self, *, read_only: bool = False) -> AbstractContextManager[Session]: ...
     def async_transaction(self, *, read_only: bool = False) -> AbstractAsyncContextManager[AsyncSession]: ...
-    def direct(self, *, reads: bool, asynchronous: bool) -> Direct: ...
+    def directly(self, work: Work, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any: ...
+    def directly_async(
+        self, work: Work, arguments: Sequence[Any], options: Mapping[str, Any]
+    ) -> Awaitable[Any]: ...
 
 
 class Autocommit:
@@ -91,7 +104,7 @@ class Autocommit:
         """Call a verb's direct body, and its ordinary one where that gives way."""
         if work.direct is not None:
             try:
-                return _perform(self._database, work, False, arguments, options)
+                return self._database.directly(work, arguments, options)
             except GiveWay:
                 pass  # and out of the handler, so that the errors of the ordinary way have no other context
         with self._database.transaction(read_only=work.reads) as session:
@@ -110,19 +123,8 @@ class AsyncAutocommit:
         """Call a verb's direct body, and its ordinary one where that gives way."""
         if work.direct is not None:
             try:
-                return await greenlet_spawn(_perform, self._database, work, True, arguments, options)
+                return await self._database.directly_async(work, arguments, options)
             except GiveWay:
                 pass
         async with self._database.async_transaction(read_only=work.reads) as session:
             return await session.run_sync(work.ordinary, *arguments, **options)
-
-
-def _perform(
-    database: Opens, work: Work, asynchronous: bool, arguments: Sequence[Any], options: Mapping[str, Any]
-) -> Any:
-    assert work.direct is not None
-    direct = database.direct(reads=work.reads, asynchronous=asynchronous)
-    try:
-        return work.direct(direct, *arguments, **options)
-    finally:
-        direct.close()

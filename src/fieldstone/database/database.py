@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal, Self, TypeVar
 
@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone.autocommit import AsyncAutocommit, Autocommit, Direct, GiveWay
+from fieldstone.autocommit import AsyncAutocommit, Autocommit, GiveWay, Work
 from fieldstone.database import engines, retry, sqlite
 from fieldstone.database.settings import load
 from fieldstone.database.urls import DatabaseUrl, parse
@@ -156,8 +156,12 @@ class Database:
         """Give what stands in an async session's place for a single verb."""
         return AsyncAutocommit(self)
 
-    def direct(self, *, reads: bool, asynchronous: bool) -> Direct:
-        """Give a bare connection for the direct body of a verb. Raises GiveWay where none may be used."""
+    def directly(self, work: Work, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Run the direct body of a verb on a bare connection. Raises GiveWay where that may not be."""
+        raise GiveWay
+
+    async def directly_async(self, work: Work, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Run the direct body of a verb on a bare connection of the async face."""
         raise GiveWay
 
     def run(self, unit: Callable[[Session], R], *, attempts: int = 5) -> R:
