@@ -72,7 +72,7 @@ from fieldstone.resource import Resource
 from fieldstone.scopes import within
 from fieldstone.verbs import verb
 from fieldstone.visibility import including_deleted
-from fieldstone.writing import create, delete, patch, restore
+from fieldstone.writing import create, delete, json_create, json_patch, patch, restore
 from fieldstone.writing.bulk import create_many, delete_where, patch_where
 from fieldstone.writing.claiming import claim, claim_many, get_for_update
 from fieldstone.writing.linking import link, replace_links, unlink
@@ -157,8 +157,10 @@ __all__ = [
     "history_table",
     "including_deleted",
     "json",
+    "json_create",
     "json_get",
     "json_page",
+    "json_patch",
     "json_seek",
     "link",
     "link_header",

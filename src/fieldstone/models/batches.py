@@ -35,6 +35,7 @@ class Batches:
     """
 
     one: SchemaValidator
+    some: SchemaValidator
     many: SchemaValidator
     written: SchemaValidator
     names: tuple[str, ...]
@@ -43,31 +44,34 @@ class Batches:
 
     def row(self, values: Any) -> Values | None:
         """Validate one row; None where the ordinary validators have to say what is wrong, if anything is."""
-        return next(iter(self._checked(self.one.validate_python, values, of_one=True) or ()), None)
+        return self._checked_one(self.one, values)
+
+    def fields(self, values: Any) -> Values | None:
+        """Validate some fields of a row; None as with `row`."""
+        return self._checked_one(self.some, values)
 
     def rows(self, values: list[Any]) -> list[Values] | None:
         """Validate many rows; None where the ordinary validators have to say what is wrong with which."""
-        return self._checked(self.many.validate_python, values)
+        return self._checked(lambda: self.many.validate_python(values))
 
     def rows_in(self, text: bytes) -> list[Values] | None:
         """Validate the rows of a JSON array; None as with `rows`."""
-        return self._checked(self.written.validate_json, text)
+        return self._checked(lambda: self.written.validate_json(text))
 
-    def _checked(
-        self, validate: Callable[[Any], Any], values: Any, *, of_one: bool = False
-    ) -> list[Values] | None:
+    def _checked_one(self, validator: SchemaValidator, values: Any) -> Values | None:
+        found = self._checked(lambda: [validator.validate_python(values)])
+        return None if found is None else found[0]
+
+    def _checked(self, validate: Callable[[], list[Values]]) -> list[Values] | None:
         try:
-            found: list[Values] = [validate(values)] if of_one else validate(values)
-        except ValidationError:
-            return None
-        try:
+            found = validate()
             return found if self._is_storable(found) else None
-        except UnicodeEncodeError:
+        except (ValidationError, UnicodeEncodeError):
             return None
 
     def _is_storable(self, rows: list[Values]) -> bool:
-        return all(_is_clean(row[name] for row in rows) for name in self.texts) and all(
-            _is_in_range(row[name] for row in rows) for name in self.moments
+        return all(_is_clean(row.get(name) for row in rows) for name in self.texts) and all(
+            _is_in_range(row.get(name) for row in rows) for name in self.moments
         )
 
 
@@ -97,6 +101,7 @@ def batches_of(model: type[BaseModel]) -> Batches | None:
     sent, written = _Fields(fields, stored, in_json=False), _Fields(fields, stored, in_json=True)
     return Batches(
         anatomy.validator(sent.row()),
+        anatomy.validator(sent.row(whole=False)),
         anatomy.validator({"type": "list", "items_schema": sent.row()}),
         anatomy.validator({"type": "list", "items_schema": written.row()}),
         tuple(fields),
@@ -122,16 +127,16 @@ class _Fields:
         self._in_json = in_json
         self.texts: list[str] = []
         self.moments: list[str] = []
-        self._fields = {name: self._field(name, field) for name, field in fields.items()}
+        # by name alone, as the ordinary way: an alias is for schemas
+        self._fields = {name: self._native(name, field["schema"]) for name, field in fields.items()}
 
-    def row(self) -> Any:
-        return {"type": "typed-dict", "fields": self._fields, "extra_behavior": "forbid"}
-
-    def _field(self, name: str, field: Any) -> Any:
-        schema = self._native(name, field["schema"])
-        aliased = {"validation_alias": field["validation_alias"]} if "validation_alias" in field else {}
-        required = schema["type"] != "default"
-        return {"type": "typed-dict-field", "schema": schema, "required": required, **aliased}
+    def row(self, *, whole: bool = True) -> Any:
+        """Give the schema of a row; not `whole`, of those fields that are sent."""
+        return {
+            "type": "typed-dict",
+            "fields": {name: _field(schema, whole=whole) for name, schema in self._fields.items()},
+            "extra_behavior": "forbid",
+        }
 
     def _native(self, name: str, node: Any) -> Any:
         kind, asked = node["type"], node.get("function", {}).get("function")
@@ -161,6 +166,12 @@ class _Fields:
         if not self._in_json:
             return None
         return _within(node, "datetime", _as_written) or _within(node, "date", _as_written)
+
+
+def _field(schema: Any, *, whole: bool) -> Any:
+    if schema["type"] != "default":
+        return {"type": "typed-dict-field", "schema": schema, "required": whole}
+    return {"type": "typed-dict-field", "schema": schema if whole else schema["schema"], "required": False}
 
 
 def _as_written(node: Any) -> Any:

@@ -142,7 +142,7 @@ def _run(
     connection: Connection, found: Prepared, values: Sequence[Any], named: Mapping[str, Any]
 ) -> Gathered:
     sql, arguments = found.call(values, named)
-    carried = found.compiled, partial(found.parameters, values, named)
+    carried = found.compiled, lambda: [found.parameters(values, named)]
     try:
         result: Any = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
         description = result.cursor.description  # gone with the cursor, which closes at the last row

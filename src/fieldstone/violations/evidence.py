@@ -24,7 +24,7 @@ from fieldstone.violations.failures import Failure, failure_of
 _ATTRIBUTE = "fieldstone_evidence"
 
 # The option under which an execution of SQL text carries what it was compiled from: the statement, and what
-# gives its parameters by name.
+# gives the parameters of each row by name.
 COMPILED = "fieldstone_compiled"
 
 # SQLITE_CONSTRAINT_FOREIGNKEY
@@ -100,7 +100,7 @@ def _statement(execution: Any) -> tuple[Any, list[dict[str, Any]]]:
     if carried is None:
         return execution.compiled, getattr(execution, "compiled_parameters", None) or []
     compiled, parameters = carried
-    return compiled, [parameters()]
+    return compiled, parameters()
 
 
 def _unfit(compiled: Any, row: Mapping[str, Any], dialect: str) -> Iterator[tuple[str, str]]:

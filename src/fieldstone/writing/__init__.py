@@ -9,7 +9,8 @@
 from fieldstone.writing.bulk import create_many, delete_where, patch_where
 from fieldstone.writing.claiming import claim, claim_many, get_for_update
 from fieldstone.writing.linking import link, replace_links, unlink
-from fieldstone.writing.single import create, delete, patch, restore
+from fieldstone.writing.answers import create, json_create, json_patch, patch
+from fieldstone.writing.single import delete, restore
 from fieldstone.writing.upserting import UpsertCounts, Upserted, upsert, upsert_many
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "delete",
     "delete_where",
     "get_for_update",
+    "json_create",
+    "json_patch",
     "link",
     "patch",
     "patch_where",

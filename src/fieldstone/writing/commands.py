@@ -73,12 +73,17 @@ class Command:
             found[place] = processor(found[place])
         return found
 
-    def processors(self, description: Sequence[Any]) -> Sequence[Processor]:
+    @property
+    def is_new(self) -> bool:
+        """Tell whether the description of its rows is still needed."""
+        return self._processors is None
+
+    def processors(self, description: Sequence[Any] | None) -> Sequence[Processor]:
         """Give what turns a driver's values into Python's, by column."""
         if self._processors is None:
             self._processors = [
                 kind.dialect_impl(self._dialect).result_processor(self._dialect, column[1])
-                for kind, column in zip(self._returned, description, strict=True)
+                for kind, column in zip(self._returned, description or (), strict=True)
             ]
         return self._processors
 
