@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from fieldstone import copying
 from fieldstone.database import hops, retry, sqlite
 from fieldstone.database.settings import Settings
 from fieldstone.database.urls import DatabaseUrl
@@ -89,6 +90,7 @@ def _prepare(engine: Engine, url: DatabaseUrl, settings: Settings) -> None:
         told = url.parameters.get("timeout")
         sqlite.prepare(engine, url, lock_timeout=float(told) if told else settings.lock_timeout)
     else:
+        copying.prepare(engine)
         retry.connect_patiently(
             engine,
             where=f"at {url.host or 'localhost'}:{url.port or 5432}",

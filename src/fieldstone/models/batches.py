@@ -77,7 +77,7 @@ class Batches:
 
 def _is_in_range(column: Iterable[datetime | None]) -> bool:
     """Tell whether all moments have a year in UTC, without asking for it."""
-    return all([value is None or 1 < value.year < 9999 for value in column])
+    return all(value is None or 1 < value.year < 9999 for value in column)
 
 
 def _is_clean(column: Iterable[Any]) -> bool:
@@ -96,7 +96,11 @@ def batches_of(model: type[BaseModel]) -> Batches | None:
         return None
     if model.__pydantic_post_init__ or anatomy.fields.get("extras_schema"):
         return None
-    fields = anatomy.fields["fields"]
+    return _made(model, anatomy.fields["fields"])
+
+
+def _made(model: type[BaseModel], fields: dict[str, Any]) -> Batches:
+    anatomy = anatomy_of(model)
     stored = frozenset(name for name, field in model.model_fields.items() if stores_utc(field))
     sent, written = _Fields(fields, stored, in_json=False), _Fields(fields, stored, in_json=True)
     return Batches(
@@ -108,6 +112,43 @@ def batches_of(model: type[BaseModel]) -> Batches | None:
         tuple(sent.texts),
         tuple(sent.moments),
     )
+
+
+@cached
+def held_to(model: type[BaseModel], schema: type[BaseModel]) -> Batches | None:
+    """Make the validators of a model's rows that take no other fields than a schema, by the schema's rules.
+
+    None where these say anything of a field that the model does not, so that one pass could not hold to both.
+    """
+    of_model, of_schema = batches_of(model), batches_of(schema)
+    if of_model is None or of_schema is None or not set(of_schema.names) <= set(of_model.names):
+        return None
+    fields, sent = anatomy_of(model).fields["fields"], anatomy_of(schema).fields["fields"]
+    if any(_bare(fields[name]["schema"]) != _bare(field["schema"]) for name, field in sent.items()):
+        return None
+    if any(field["schema"]["type"] != "default" for name, field in fields.items() if name not in sent):
+        return None
+    closed = {name: _closed(field) for name, field in fields.items() if name not in sent}
+    return _made(model, {**sent, **closed})
+
+
+def _bare(node: Any) -> Any:
+    return node["schema"] if node["type"] == "default" else node
+
+
+def _closed(field: Any) -> Any:
+    """Let a field take its default and nothing that is sent."""
+    return {
+        **field,
+        "schema": {
+            **field["schema"],
+            "schema": {"type": "literal", "expected": [_NOTHING]},
+            "validate_default": False,
+        },
+    }
+
+
+_NOTHING = object()
 
 
 def _looks_around(node: Any) -> bool:
@@ -175,7 +216,7 @@ def _field(schema: Any, *, whole: bool) -> Any:
 
 
 def _as_written(node: Any) -> Any:
-    """Take a date from text alone, and not from a number in it, of which a digit is never followed by a dash."""
+    """Take a date from text alone, and not from a number in it, where no dash follows a digit."""
     return {"type": "chain", "steps": [{"type": "str", "pattern": r"\d-"}, node]}
 
 

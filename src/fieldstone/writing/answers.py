@@ -84,7 +84,14 @@ class Patch(Protocol):
 
     @overload
     def __call__(
-        self, session: AnySync, /, model: type[ModelT], key: Any, data: Data, *, version: Version | None = None
+        self,
+        session: AnySync,
+        /,
+        model: type[ModelT],
+        key: Any,
+        data: Data,
+        *,
+        version: Version | None = None,
     ) -> ModelT: ...
     @overload
     def __call__(
@@ -100,7 +107,14 @@ class Patch(Protocol):
     ) -> SchemaT: ...
     @overload
     def __call__(
-        self, session: AnyAsync, /, model: type[ModelT], key: Any, data: Data, *, version: Version | None = None
+        self,
+        session: AnyAsync,
+        /,
+        model: type[ModelT],
+        key: Any,
+        data: Data,
+        *,
+        version: Version | None = None,
     ) -> Coroutine[Any, Any, ModelT]: ...
     @overload
     def __call__(
@@ -178,7 +192,7 @@ def json_patch(
     *,
     version: Version | None = None,
 ) -> bytes:
-    """Change a row and give it as JSON: what `patch` gives with `into`, with the same arguments and errors."""
+    """Change a row and give it as JSON: what `patch` gives with `into`, with the same errors."""
     return _patched(session, model, key, data, schema, version).bytes()
 
 

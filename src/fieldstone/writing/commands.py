@@ -7,12 +7,14 @@ what is read. Pure: nothing runs here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Dialect, bindparam, insert, or_, update
+from sqlalchemy import Boolean, Dialect, bindparam, insert, or_, update
 from sqlalchemy.util import LRUCache
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from fieldstone.keys import key_attributes, key_names, mapper_of, version_name
 
@@ -22,7 +24,7 @@ Values = Mapping[str, Any]
 SHAPES = 500
 """How many shapes of statements are kept for one database."""
 
-# How the parameters of an UPDATE are called behind the name of their column, as `violations.evidence` reads it.
+# What the parameters of an UPDATE are called behind the name of their column; `violations.evidence` reads it.
 NEW, KEY, VERSION = "_0", "_00", "_000"
 
 
@@ -44,33 +46,46 @@ class Command:
         self._processors: list[Processor] | None = None
         binds = {name: bind for bind, name in compiled.bind_names.items()}
         self._constants = {name: bind.value for name, bind in binds.items() if not bind.required}
-        self._names = list(compiled.positiontup if compiled.positional else binds)
+        self.names = list(compiled.positiontup if compiled.positional else binds)
         self._converting = [
             (place, processor)
-            for place, name in enumerate(self._names)
+            for place, name in enumerate(self.names)
             if (processor := processor_of(binds[name].type, dialect)) is not None
         ]
         self._escaped = compiled.escaped_bind_names
-        self._take = itemgetter(*self._names) if len(self._names) > 1 else None
+        self._take = itemgetter(*self.names) if len(self.names) > 1 else None
 
     def arguments(self, values: Values) -> Any:
         """Give the arguments of one execution."""
         found = self._row(values)
         if self.compiled.positional:
             return tuple(found)
-        names = [self._escaped.get(name, name) for name in self._names]
+        names = [self._escaped.get(name, name) for name in self.names]
         return dict(zip(names, found, strict=True))
 
     def parameters(self, values: Values) -> dict[str, Any]:
         """Give the values of one execution by the names that SQLAlchemy has for them."""
-        return {name: values[name] for name in self._names if name in values}
+        return {name: values[name] for name in self.names if name in values}
 
     def _row(self, values: Values) -> list[Any]:
         if self._constants:
             values = {**self._constants, **values}
-        found = [values[self._names[0]]] if self._take is None else list(self._take(values))
+        found = [values[self.names[0]]] if self._take is None else list(self._take(values))
         for place, processor in self._converting:
             found[place] = processor(found[place])
+        return found
+
+    def rows(self, rows: Sequence[Values]) -> list[Any]:
+        """Give the arguments of many executions as tuples, a column converted at a time."""
+        if self._take is None:
+            found: list[Any] = [(row[self.names[0]],) for row in rows]
+        else:
+            found = list(map(self._take, rows))
+        if self._converting:
+            columns: list[Any] = list(zip(*found, strict=True))
+            for place, processor in self._converting:
+                columns[place] = map(processor, columns[place])
+            found = list(zip(*columns, strict=True))
         return found
 
     @property
@@ -90,8 +105,21 @@ class Command:
 
 def processor_of(kind: Any, dialect: Dialect) -> Processor:
     """Give what turns Python's values of a type into the driver's."""
+    if type(kind) is Boolean:  # validated, and every driver has bools
+        return None
+    if type(kind) is UTCDateTime:
+        return _utc_text if dialect.name == "sqlite" else None  # PostgreSQL's drivers send the offset
     found: Processor = kind.dialect_impl(dialect).bind_processor(dialect)
     return found
+
+
+def _utc_text(value: datetime | None) -> str | None:
+    """Write a moment as SQLAlchemy's type does for SQLite."""
+    if value is None:
+        return None
+    if value.tzinfo is not UTC and value.utcoffset():
+        value = value.astimezone(UTC)
+    return value.isoformat(" ", "microseconds")[:26]
 
 
 def inserting(
@@ -130,7 +158,9 @@ def updating(
     ]
     if versioned:
         counter = str(version_name(model))
-        matches.append(getattr(model, counter) == bindparam(f"{counter}{VERSION}", type_=columns[counter].type))
+        matches.append(
+            getattr(model, counter) == bindparam(f"{counter}{VERSION}", type_=columns[counter].type)
+        )
     differs = [getattr(model, name).is_distinct_from(new[name]) for name in names]
     statement: Any = update(model).where(*matches, or_(*differs))
     statement = statement.values({getattr(model, name): value for name, value in new.items()})

@@ -45,6 +45,11 @@ def refuse_cycles() -> None:
     event.listen(Session, "after_flush", _after_flush)
 
 
+def has_trees(model: type[Any]) -> bool:
+    """Tell whether a row of the model could be given a parent that stands below it."""
+    return bool(_guarded(model))
+
+
 def moves(model: type[Any], values: Mapping[str, Any]) -> bool:
     """Tell whether these values give a row a parent that may stand below it."""
     return any(all(values.get(name) is not None for name in branch.up) for branch in _guarded(model))

@@ -69,10 +69,13 @@ def batches(model: type[SQLModel], rows: Iterable[Data], fills: Mapping[str, Any
     """Validate rows a batch at a time; the path of each problem begins with the row's index."""
     numbered = enumerate(rows)
     while batch := list(islice(numbered, BATCH)):
-        yield _batch(model, batch, fills)
+        yield checked_batch(model, batch, fills)
 
 
-def _batch(model: type[SQLModel], batch: list[tuple[int, Data]], fills: Mapping[str, Any]) -> list[Row]:
+def checked_batch(
+    model: type[SQLModel], batch: list[tuple[int, Data]], fills: Mapping[str, Any]
+) -> list[Row]:
+    """Validate rows one by one, each with its index. Raises InvalidValues."""
     made: list[Row] = []
     problems: list[Problem] = []
     for index, data in batch:

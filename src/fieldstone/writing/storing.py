@@ -89,7 +89,11 @@ class Order:
     def arguments(self) -> Any:
         try:
             return self.command.arguments(self.values)
-        except (ValueError, TypeError, AttributeError) as error:  # a value that its column's type does not take
+        except (
+            ValueError,
+            TypeError,
+            AttributeError,
+        ) as error:  # a value that its column's type does not take
             raise NotStraight from error
 
     def answered(self, description: Sequence[Any] | None, rows: Sequence[Any]) -> Written:
@@ -161,7 +165,12 @@ def to_insert(place: Place, model: type[SQLModel], data: Data, schema: type[Base
 
 
 def to_update(
-    place: Place, model: type[SQLModel], key: Any, data: Data, schema: type[BaseModel], version: Version | None
+    place: Place,
+    model: type[SQLModel],
+    key: Any,
+    data: Data,
+    schema: type[BaseModel],
+    version: Version | None,
 ) -> Order:
     """Say how to change a row. Raises NotStraight."""
     form, shape = _forms(model, schema)

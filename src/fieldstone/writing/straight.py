@@ -15,18 +15,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
-    Column,
     Date,
     DateTime,
     Float,
     Integer,
+    Interval,
+    LargeBinary,
     Numeric,
     SmallInteger,
     String,
     Table,
     Text,
+    Time,
     Uuid,
 )
 from sqlalchemy.types import TypeDecorator
@@ -38,12 +41,12 @@ from fieldstone.keys import key_names, mapper_of, version_name
 from fieldstone.listeners import AUDITED, concerned_by_write
 from fieldstone.models import Model
 from fieldstone.models.batches import Batches, batches_of
-from fieldstone.models.columns import ComparableUuid, EnumByValue
+from fieldstone.models.columns import ComparableUuid, EnumByValue, JsonOf
 from fieldstone.scopes import is_scoped
 from fieldstone.writing.rows import filled_by_database
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Straight:
     """How the rows of a model are written without an instance.
 
@@ -60,6 +63,8 @@ class Straight:
     defaults: frozenset[str]
     stamps: Mapping[str, Callable[[], Any]]
     comparable: frozenset[str]
+    is_copied: bool
+    """Whether all columns are of types that COPY takes as an INSERT does."""
 
     def inserted(self, values: dict[str, Any]) -> dict[str, Any] | None:
         """Give of a validated row what its INSERT names; None where a default would replace a null of it."""
@@ -67,9 +72,7 @@ class Straight:
             return None
         if self.version is not None:
             values[self.version] = 1
-        return {
-            name: value for name, value in values.items() if value is not None or not self.filled[name]
-        }
+        return {name: value for name, value in values.items() if value is not None or not self.filled[name]}
 
     def is_changeable(self, names: Collection[str]) -> bool:
         """Tell whether an UPDATE may set these columns, and see by itself whether it changes any."""
@@ -92,11 +95,19 @@ def why_not(model: type[SQLModel], session: Session | None = None) -> str | None
     found = _decided(model)
     if isinstance(found, str):
         return found
-    if AUDITED in mapper_of(model).local_table.info:
-        return "it has a history, which follows instances"
     heard = concerned_by_write(_ANY_SESSION if session is None else session, model)
     if heard is not None:
         return f"somebody listens to {heard}"
+    return why_not_many(model, session)
+
+
+def why_not_many(model: type[SQLModel], session: Session | None) -> str | None:
+    """Say the same of many rows, of which no listener to instances ever heard."""
+    found = _decided(model)
+    if isinstance(found, str):
+        return found
+    if AUDITED in mapper_of(model).local_table.info:
+        return "it has a history"
     return "its session has a scope" if session is not None and is_scoped(session) else None
 
 
@@ -110,7 +121,11 @@ def _decided(model: type[SQLModel]) -> Straight | str:
     mapper = mapper_of(model)
     if not issubclass(model, Model):
         return "it is a plain SQLModel, which validates nothing by itself"
-    if mapper.polymorphic_on is not None or len(mapper.tables) > 1 or not isinstance(mapper.local_table, Table):
+    if (
+        mapper.polymorphic_on is not None
+        or len(mapper.tables) > 1
+        or not isinstance(mapper.local_table, Table)
+    ):
         return "its rows are told apart by kind, or lie in several tables"
     changed = [*_own_methods(model), *mapper.validators]
     if changed:
@@ -136,6 +151,7 @@ def _decided(model: type[SQLModel]) -> Straight | str:
         frozenset(name for name, one in columns.items() if one.default is not None),
         known,
         frozenset(name for name, one in columns.items() if _is_comparable(one.type)),
+        all(_is_comparable(one.type) or type(one.type) in _COPIED for one in columns.values()),
     )
 
 
@@ -182,6 +198,7 @@ _COMPARABLE = (
     Text,
     Uuid,
 )
+_COPIED = (JSON, JsonOf, LargeBinary, Interval, Time)
 _DECORATED = (AutoString, ComparableUuid, EnumByValue, UTCDateTime)
 
 
