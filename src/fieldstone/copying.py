@@ -1,7 +1,7 @@
 """COPY in the place of an executemany: PostgreSQL takes rows in a stream, without a statement for each.
 
 SQLAlchemy has no word for it, but lets a dialect's executemany be replaced. So a COPY is an execution like
-any other: whoever counts or traces statements sees it, and its errors are the driver's as SQLAlchemy wraps them.
+any other: whoever counts or traces statements sees it, and its errors are the driver's, wrapped.
 """
 
 from __future__ import annotations
