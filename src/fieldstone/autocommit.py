@@ -16,9 +16,10 @@ A direct body is a generator. It yields what is to be run, as the driver takes i
 returns the result; so it serves both faces without the bridge that a session needs, which costs as much as a
 short read. Each statement is a transaction of its own, and the connection is taken at the first.
 
-It raises `GiveWay`, before it has stored anything, wherever its caller could tell it from the ordinary body: an
-event that somebody listens to, a rule that needs the old state. The ordinary body then runs in a transaction.
-Where the database refuses a statement the call gives way by itself, so that errors are made in one place.
+It raises `GiveWay`, before it has stored anything, wherever its caller could tell it from the ordinary body:
+an event that somebody listens to, a rule that needs the old state. The ordinary body then runs in a
+transaction. Where the database refuses a statement the call gives way by itself, so that errors are made in
+one place.
 """
 
 from __future__ import annotations

@@ -107,5 +107,10 @@ def added_at_reads(session: Session) -> Options | None:
     return added
 
 
+def is_ours(listener: Any) -> bool:
+    """Tell whether a listener is of this package, which knows what it listens for."""
+    return str(getattr(listener, "__module__", "")).startswith("fieldstone.")
+
+
 def _never(session: Session) -> bool:
     return False

@@ -16,7 +16,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from fieldstone import copying
-from fieldstone.database import hops, retry, sqlite
+from fieldstone.database import freshness, hops, retry, sqlite
 from fieldstone.database.settings import Settings
 from fieldstone.database.urls import DatabaseUrl
 from fieldstone.errors import CommitOutcomeUnknown, MissingExtra
@@ -44,6 +44,12 @@ def make_async_engine(url: DatabaseUrl, settings: Settings, *, memory_name: str)
         hops.prepare(engine.sync_engine)
     _prepare(engine.sync_engine, url, settings)
     return engine
+
+
+def lock_timeout(url: DatabaseUrl, settings: Settings) -> float:
+    """Give the seconds for which a SQLite statement waits for another writer."""
+    told = url.parameters.get("timeout")
+    return float(told) if told else settings.lock_timeout
 
 
 def _made(
@@ -79,7 +85,7 @@ def _pool(url: DatabaseUrl, settings: Settings) -> dict[str, Any]:
         "pool_use_lifo": True,
     }
     if url.dialect == "postgresql":
-        pool |= {"pool_pre_ping": True, "pool_recycle": settings.pool_recycle}
+        pool |= {"pool_recycle": settings.pool_recycle}
     return pool
 
 
@@ -87,10 +93,10 @@ def _prepare(engine: Engine, url: DatabaseUrl, settings: Settings) -> None:
     _roll_back_failed_commits(engine)
     evidence.gather(engine)
     if url.dialect == "sqlite":
-        told = url.parameters.get("timeout")
-        sqlite.prepare(engine, url, lock_timeout=float(told) if told else settings.lock_timeout)
+        sqlite.prepare(engine, url, lock_timeout=lock_timeout(url, settings))
     else:
         copying.prepare(engine)
+        freshness.watch(engine, ping_after=settings.ping_after)
         retry.connect_patiently(
             engine,
             where=f"at {url.host or 'localhost'}:{url.port or 5432}",

@@ -7,18 +7,19 @@ tells. Elsewhere, and where a stored value breaks the schema's rules, the object
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import Select
 from sqlmodel import Session, SQLModel
 
+from fieldstone.autocommit import Direct, Steps
 from fieldstone.cache import cached
 from fieldstone.errors import NotFound
 from fieldstone.paging.cursors import Cursors
 from fieldstone.paging.pages import KeysetPage, Page
-from fieldstone.reading.fetching import continue_at, find, select_all, turn
+from fieldstone.reading.asking import Objects, Reading, Rows, Written, directly, within
+from fieldstone.reading.fetching import Finish, by_key, continued, every, turned
 from fieldstone.reading.rendering import dumps
 from fieldstone.reading.ways import Found
 from fieldstone.verbs import verb
@@ -29,20 +30,41 @@ Statement = Select[*tuple[Any, ...]]
 @verb(reads=True)
 def json(session: Session, statement: Statement, schema: type[BaseModel]) -> bytes:
     """Read every row that the statement selects, as a JSON array: what `fetch` gives."""
-    found = select_all(session, statement, schema)
-    return _bytes(found, lambda items: items, list[schema])  # type: ignore[valid-type]  # known at run time
+    return within(session, _json(statement, schema))
+
+
+@json.direct
+def _json_directly(direct: Direct, statement: Statement, schema: type[BaseModel]) -> Steps[bytes]:
+    return directly(direct, _json(statement, schema))
+
+
+def _json(statement: Statement, schema: type[BaseModel]) -> Reading[bytes]:
+    found: Found = yield Rows(every(statement, schema))
+    return (yield from _bytes(found, _as_they_are, list[schema]))  # type: ignore[valid-type]  # known at run time
 
 
 @verb(reads=True)
 def json_get(session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]) -> bytes:
     """Read the row with this primary key, as a JSON object: what `get` gives. Raises NotFound."""
+    return within(session, _json_get(model, key, schema))
 
-    def only(items: list[Any]) -> Any:
+
+@json_get.direct
+def _json_get_directly(
+    direct: Direct, model: type[SQLModel], key: Any, schema: type[BaseModel]
+) -> Steps[bytes]:
+    return directly(direct, _json_get(model, key, schema))
+
+
+def _json_get(model: type[SQLModel], key: Any, schema: type[BaseModel]) -> Reading[bytes]:
+    def only(items: list[Any]) -> Reading[Any]:
+        yield from ()
         if not items:
             raise NotFound(model.__name__, key=key)
         return items[0]
 
-    return _bytes(find(session, model, key, schema), only, schema)
+    found: Found = yield Rows(by_key(model, key, schema))
+    return (yield from _bytes(found, only, schema))
 
 
 @verb(reads=True)
@@ -56,8 +78,27 @@ def json_page(
     total: bool | int = False,
 ) -> bytes:
     """Read one page by number, as a JSON object: what `page` gives, with the same arguments and errors."""
-    found, make = turn(session, statement, schema, size=size, offset=offset, total=total)
-    return _bytes(found, make, Page[schema])  # type: ignore[valid-type]  # known at run time
+    return within(session, _json_page(statement, schema, size, offset, total))
+
+
+@json_page.direct
+def _json_page_directly(
+    direct: Direct,
+    statement: Statement,
+    schema: type[BaseModel],
+    *,
+    size: int = 20,
+    offset: int = 0,
+    total: bool | int = False,
+) -> Steps[bytes]:
+    return directly(direct, _json_page(statement, schema, size, offset, total))
+
+
+def _json_page(
+    statement: Statement, schema: type[BaseModel], size: int, offset: int, total: bool | int
+) -> Reading[bytes]:
+    found, finish = yield from turned(statement, schema, size=size, offset=offset, total=total)
+    return (yield from _bytes(found, finish, Page[schema]))  # type: ignore[valid-type]  # known at run time
 
 
 @verb(reads=True)
@@ -71,17 +112,42 @@ def json_seek(
     cursors: Cursors | None = None,
 ) -> bytes:
     """Read the page that a cursor leads to, as a JSON object: what `seek` gives, with the same errors."""
-    found, make = continue_at(session, statement, schema, cursor=cursor, size=size, cursors=cursors)
-    return _bytes(found, make, KeysetPage[schema])  # type: ignore[valid-type]  # known at run time
+    return within(session, _json_seek(statement, schema, cursor, size, cursors))
 
 
-def _bytes(found: Found, make: Callable[[list[Any]], Any], response: Any) -> bytes:
-    """Write what `make` makes of the items. It may run a statement, so it is called once."""
-    items = found.written()
+@json_seek.direct
+def _json_seek_directly(
+    direct: Direct,
+    statement: Statement,
+    schema: type[BaseModel],
+    *,
+    cursor: str | None = None,
+    size: int = 20,
+    cursors: Cursors | None = None,
+) -> Steps[bytes]:
+    return directly(direct, _json_seek(statement, schema, cursor, size, cursors))
+
+
+def _json_seek(
+    statement: Statement, schema: type[BaseModel], cursor: str | None, size: int, cursors: Cursors | None
+) -> Reading[bytes]:
+    found, finish = yield from continued(statement, schema, cursor=cursor, size=size, cursors=cursors)
+    return (yield from _bytes(found, finish, KeysetPage[schema]))  # type: ignore[valid-type]  # known at run time
+
+
+def _bytes(found: Found, finish: Finish, response: Any) -> Reading[bytes]:
+    """Write what `finish` makes of the items."""
+    items = yield Written(found)
     if items is None:
-        return _adapter(response).dump_json(make(found.objects()), by_alias=True)
-    made = make(items)
+        made = yield from finish((yield Objects(found)))
+        return _adapter(response).dump_json(made, by_alias=True)
+    made = yield from finish(items)
     return dumps(made.__dict__ if isinstance(made, BaseModel) else made)
+
+
+def _as_they_are(items: list[Any]) -> Reading[Any]:
+    yield from ()
+    return items
 
 
 @cached
