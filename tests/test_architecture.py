@@ -43,7 +43,7 @@ ROWS = (
     Row("cache"),
     Row("autocommit", "", "sqlalchemy sqlmodel"),
     Row("verbs", "errors autocommit", "sqlalchemy sqlmodel"),
-    Row("listeners", "", "sqlalchemy", NO_IO),
+    Row("listeners", "cache", "sqlalchemy", NO_IO),
     # What a model declares, and what follows from it.
     Row("models.annotations", "errors", MODELS, NO_IO),
     Row("models.fields", "errors", MODELS, NO_IO),

@@ -10,12 +10,14 @@ that is neither audited nor a tree say so as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.interfaces import ORMOption
+
+from fieldstone.cache import cached
 
 ListenerT = TypeVar("ListenerT", bound=Callable[..., Any])
 Options = tuple[ORMOption, ...]
@@ -56,43 +58,45 @@ def idle_at_plain_writes(listener: ListenerT) -> ListenerT:
     return listener
 
 
-FLUSHING = ("before_flush", "after_flush", "after_flush_postexec")
-"""The session's events of every write through instances."""
-
-_ATTACHING = ("before_attach", "after_attach", "loaded_as_persistent", "transient_to_pending")
-_WRITING = ("before_insert", "after_insert", "before_update", "after_update")
-_MAKING = ("init", "init_failure", "load", "refresh_flush")
-_SETTING = ("set", "init_scalar", "append", "remove")
+_OF_SESSIONS = (
+    "before_flush",
+    "after_flush",
+    "after_flush_postexec",
+    "before_attach",
+    "after_attach",
+    "loaded_as_persistent",
+    "transient_to_pending",
+    "pending_to_persistent",
+)
+_OF_MAPPERS = ("before_insert", "after_insert", "before_update", "after_update")
+_OF_INSTANCES = ("init", "init_failure", "load", "refresh_flush")
+_OF_ATTRIBUTES = ("set", "init_scalar", "remove")
 
 
 def concerned_by_write(session: Session, model: type[Any]) -> str | None:
     """Name an event that somebody listens to when an instance of this model is written, if any does."""
-    for name in (*FLUSHING, *_ATTACHING, "pending_to_persistent"):
-        if _is_heard(getattr(session.dispatch, name)):
-            return name
+    for events, names in ((session.dispatch, _OF_SESSIONS), *_events_of(model)):
+        for name in names:
+            listeners = getattr(events, name)
+            if listeners and not all(hasattr(one, _IDLE_AT_WRITES) or _readies(one) for one in listeners):
+                return name
+    return None
+
+
+@cached
+def _events_of(model: type[Any]) -> tuple[tuple[Any, tuple[str, ...]], ...]:
     mapper = sa_inspect(model)
-    for name in _WRITING:
-        if _is_heard(getattr(mapper.dispatch, name)):
-            return name
-    for name in _MAKING:
-        if _is_heard(getattr(mapper.class_manager.dispatch, name)):
-            return name
-    return next(_heard_on_attributes(mapper), None)
+    manager = mapper.class_manager
+    attributes = [(manager[one.key].dispatch, _OF_ATTRIBUTES) for one in mapper.column_attrs]
+    return ((mapper.dispatch, _OF_MAPPERS), (manager.dispatch, _OF_INSTANCES), *attributes)
 
 
-def _heard_on_attributes(mapper: Any) -> Iterator[str]:
-    for attribute in mapper.column_attrs:
-        dispatch = mapper.class_manager[attribute.key].dispatch
-        for name in _SETTING:
-            if _is_heard(getattr(dispatch, name)):
-                yield f"{name} of {attribute.key}"
+def _readies(listener: Any) -> bool:
+    """Tell the mapper's own listener, which readies all mappers at the first instance."""
+    return bool(listener.__module__ == _MAPPING)
 
 
-def _is_heard(listeners: Iterable[Any]) -> bool:
-    return not all(hasattr(one, _IDLE_AT_WRITES) or one.__module__ == _MAPPING for one in listeners)
-
-
-_MAPPING = "sqlalchemy.orm.mapper"  # its own listener readies the mappers at the first instance
+_MAPPING = "sqlalchemy.orm.mapper"
 
 
 def added_at_reads(session: Session) -> Options | None:

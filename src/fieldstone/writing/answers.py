@@ -18,8 +18,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from fieldstone.autocommit import Ask, AsyncAutocommit, Autocommit, Direct, GiveWay, Steps
 from fieldstone.keys import key_names, version_name
 from fieldstone.listeners import added_at_reads
-from fieldstone.reading.fetching import find
+from fieldstone.reading.fetching import by_key
 from fieldstone.reading.plans import plan
+from fieldstone.reading.ways import ask
 from fieldstone.verbs import verb
 from fieldstone.writing.single import create_instance, patch_instance
 from fieldstone.writing.storing import NotStraight, Order, Place, Written, key_of, run, to_insert, to_update
@@ -302,7 +303,7 @@ def _read(session: Session, instance: SQLModel, schema: type[BaseModel]) -> Writ
     model = type(instance)
     key, counter = tuple(getattr(instance, name) for name in key_names(model)), version_name(model)
     version = None if counter is None else getattr(instance, counter)
-    return Written(plan(model, schema), key, version, find(session, model, key, schema))
+    return Written(plan(model, schema), key, version, ask(session, by_key(model, key, schema)))
 
 
 # Without one

@@ -22,9 +22,10 @@ from fieldstone.keys import key_values, mapper_of
 from fieldstone.reading.anatomy import Inexact
 from fieldstone.reading.assembly import Layout
 from fieldstone.reading.forms import Unfit
-from fieldstone.reading.gathering import Gathered
+from fieldstone.reading.gathering import Gathered, Unreadable
 from fieldstone.reading.plans import ReadPlan, plan
 from fieldstone.reading.rendering import dumps, values_of, written
+from fieldstone.reading.unreadable import Stored
 from fieldstone.reading.ways import objects_of
 from fieldstone.schemas.values import plain_values
 from fieldstone.violations import explained
@@ -112,14 +113,27 @@ class _Returned:
     gathered: Gathered
 
     def objects(self) -> list[Any]:
-        gathered = self.gathered
-        return objects_of(gathered.layout.plan, values_of(gathered))
+        gathered, made = self.gathered, self.gathered.shape.plan
+        try:
+            return objects_of(made, values_of(gathered))
+        except Unreadable:  # a trigger's work, say; the row is stored, and is shown as it can be
+            for place in range(gathered.width):
+                _show(gathered, place)
+            return objects_of(made, values_of(gathered))
 
     def written(self) -> list[Any] | None:
         try:
             return written(self.gathered)
         except (Inexact, Unfit):
             return None
+
+
+def _show(gathered: Gathered, place: int) -> None:
+    try:
+        gathered.value(place, 0)
+    except Unreadable:
+        gathered.columns[place] = [Stored(gathered.columns[place][0])]
+        gathered.processors = [None if at == place else one for at, one in enumerate(gathered.processors)]
 
 
 class Shape:

@@ -92,9 +92,6 @@ def straight(model: type[SQLModel]) -> Straight | None:
 
 def why_not(model: type[SQLModel], session: Session | None = None) -> str | None:
     """Say what keeps the rows of a model from being written straight; None where nothing does."""
-    found = _decided(model)
-    if isinstance(found, str):
-        return found
     heard = concerned_by_write(_ANY_SESSION if session is None else session, model)
     if heard is not None:
         return f"somebody listens to {heard}"
