@@ -47,7 +47,7 @@ class Command:
         binds = {name: bind for bind, name in compiled.bind_names.items()}
         self._constants = {name: bind.value for name, bind in binds.items() if not bind.required}
         self.names = list(compiled.positiontup if compiled.positional else binds)
-        self._converting = [
+        self._converting: list[tuple[int, Callable[[Any], Any]]] = [
             (place, processor)
             for place, name in enumerate(self.names)
             if (processor := processor_of(binds[name].type, dialect)) is not None
@@ -75,18 +75,15 @@ class Command:
             found[place] = processor(found[place])
         return found
 
-    def rows(self, rows: Sequence[Values]) -> list[Any]:
-        """Give the arguments of many executions as tuples, a column converted at a time."""
+    def rows(self, rows: Sequence[dict[str, Any]]) -> list[Any]:
+        """Give the arguments of many executions as tuples. The rows themselves are changed."""
+        for place, processor in self._converting:
+            name = self.names[place]
+            for row in rows:
+                row[name] = processor(row[name])
         if self._take is None:
-            found: list[Any] = [(row[self.names[0]],) for row in rows]
-        else:
-            found = list(map(self._take, rows))
-        if self._converting:
-            columns: list[Any] = list(zip(*found, strict=True))
-            for place, processor in self._converting:
-                columns[place] = map(processor, columns[place])
-            found = list(zip(*columns, strict=True))
-        return found
+            return [(row[self.names[0]],) for row in rows]
+        return list(map(self._take, rows))
 
     @property
     def is_new(self) -> bool:
@@ -117,9 +114,10 @@ def _utc_text(value: datetime | None) -> str | None:
     """Write a moment as SQLAlchemy's type does for SQLite."""
     if value is None:
         return None
-    if value.tzinfo is not UTC and value.utcoffset():
-        value = value.astimezone(UTC)
-    return value.isoformat(" ", "microseconds")[:26]
+    text = value.isoformat(" ", "microseconds")
+    if not text.endswith("+00:00"):
+        text = value.astimezone(UTC).isoformat(" ", "microseconds")
+    return text[:26]
 
 
 def inserting(
