@@ -44,6 +44,7 @@ ROWS = (
     Row("autocommit", "", "sqlalchemy sqlmodel"),
     Row("verbs", "errors autocommit", "sqlalchemy sqlmodel"),
     Row("listeners", "cache", "sqlalchemy", NO_IO),
+    Row("copying", "", "sqlalchemy", "create_engine create_async_engine exec execute commit flush"),
     # What a model declares, and what follows from it.
     Row("models.annotations", "errors", MODELS, NO_IO),
     Row("models.fields", "errors", MODELS, NO_IO),
@@ -56,7 +57,7 @@ ROWS = (
     Row("models.batches", "cache models.fields models.inputs models.validation", MODELS, NO_IO),
     Row(
         "models.flush",
-        "listeners models.columns models.validation",
+        "errors listeners models.columns models.validation",
         MODELS,
         "Engine create_engine exec commit",
     ),
@@ -77,7 +78,7 @@ ROWS = (
     Row("models", "models.fields models.constraints models.partials models.model"),
     Row("schemas.tables", "errors", MODELS, NO_IO),
     Row("schemas.loosening", "models.columns", MODELS, NO_IO),
-    Row("schemas.values", "errors models.columns models.fields schemas.tables", MODELS, NO_IO),
+    Row("schemas.values", "errors cache models.columns models.fields schemas.tables", MODELS, NO_IO),
     Row(
         "schemas.comparison",
         "errors models models.columns models.validation schemas.tables schemas.loosening schemas.values",
@@ -105,7 +106,7 @@ ROWS = (
     Row("database.sqlite", "errors violations.failures database.urls database.hops", "sqlalchemy"),
     Row(
         "database.engines",
-        "errors violations.evidence violations.failures database.retry database.settings "
+        "errors copying violations.evidence violations.failures database.retry database.settings "
         "database.hops database.sqlite database.urls",
         "sqlalchemy",
     ),
@@ -121,7 +122,7 @@ ROWS = (
     Row("visibility", "listeners models", MODELS, NO_IO),
     Row("branches", "cache keys", MODELS, NO_IO),
     Row("scopes", "errors keys models models.validation visibility", MODELS, NO_COMMIT),
-    Row("writing.cycles", "errors cache keys models branches", MODELS, NO_COMMIT),
+    Row("writing.cycles", "errors cache keys listeners models branches", MODELS, NO_COMMIT),
     Row("reading.twins", "cache models.inputs", MODELS, NO_IO),
     Row("reading.forms", "", PYDANTIC, NO_IO),
     Row("reading.anatomy", "models.fields reading.twins", MODELS, NO_IO),
@@ -212,6 +213,41 @@ ROWS = (
         MODELS,
         NO_COMMIT,
     ),
+    Row("writing.commands", "keys", MODELS, NO_IO),
+    Row(
+        "writing.straight",
+        "cache keys listeners models models.batches models.columns scopes writing.rows",
+        MODELS,
+        NO_IO,
+    ),
+    Row(
+        "writing.storing",
+        "errors cache keys schemas.values reading.anatomy reading.assembly reading.forms reading.gathering "
+        "reading.plans reading.rendering reading.unreadable reading.ways violations violations.evidence "
+        "writing.commands writing.cycles writing.straight writing.versions",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
+        "writing.answers",
+        "autocommit verbs keys listeners reading.fetching reading.plans reading.ways writing.single "
+        "writing.storing writing.straight writing.versions",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
+        "writing.blocks",
+        "errors cache keys listeners copying models.batches models.validation schemas.values "
+        "violations.evidence writing.commands writing.cycles writing.rows writing.straight",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
+        "writing.inserting",
+        "autocommit verbs keys scopes violations writing.blocks writing.cycles writing.returned writing.rows",
+        MODELS,
+        NO_COMMIT,
+    ),
     Row("writing.links", "errors cache keys branches schemas visibility", MODELS, NO_IO),
     Row(
         "writing.linking",
@@ -247,7 +283,11 @@ ROWS = (
         "reading.trees",
     ),
     Row("paging", "paging.cursors paging.navigation paging.pages"),
-    Row("writing", "writing.bulk writing.claiming writing.linking writing.single writing.upserting"),
+    Row(
+        "writing",
+        "writing.answers writing.bulk writing.claiming writing.inserting writing.linking writing.single "
+        "writing.upserting",
+    ),
     Row(
         "history",
         "errors cache verbs listeners models models.fields keys writing.uniques paging.pages reading "

@@ -125,7 +125,8 @@ def inserting(
 ) -> Command:
     """Write the INSERT of these attributes; its values are given by the keys of their columns."""
     mapper = mapper_of(model)
-    statement: Any = insert(mapper.local_table)
+    table: Any = mapper.local_table
+    statement: Any = insert(table)
     if returned:
         statement = statement.returning(*[_column(one) for one in returned])
     keys = [mapper.columns[name].key for name in names]

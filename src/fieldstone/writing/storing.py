@@ -8,6 +8,7 @@ another, that it has the values already.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,9 @@ from fieldstone.writing.commands import KEY, NEW, VERSION, Command, inserting, k
 from fieldstone.writing.cycles import moves
 from fieldstone.writing.straight import Straight, straight
 from fieldstone.writing.versions import Version
+
+# How a version is written that fits into its column; whatever else was sent is not the stored one.
+_COUNTED = re.compile("[1-9][0-9]{0,8}")
 
 Data = BaseModel | Mapping[str, Any]
 Options = tuple[Any, ...]
@@ -102,7 +106,7 @@ class Order:
         if len(rows) != 1:
             raise NotStraight
         processors = self.command.processors(description)
-        columns = list(zip(*rows, strict=True))
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
         return self.shape.read(Gathered(self.shape.layout, 1, columns, processors))
 
 
@@ -189,7 +193,7 @@ def to_update(
     """Say how to change a row. Raises NotStraight."""
     form, shape = _forms(model, schema)
     sent = plain_values(data, model, sent_only=True)
-    if sent is None or not form.is_changeable(sent) or moves(model, sent):
+    if not form.is_changeable(sent) or moves(model, sent):
         raise NotStraight
     values = form.batches.fields(sent)
     if values is None:
@@ -247,14 +251,11 @@ def _version_of(form: Straight, version: Version | None) -> int | None:
     if isinstance(version, Collection) and not isinstance(version, str):
         if len(version) != 1:
             raise NotStraight
-        version = next(iter(version))
-    if form.version is None or isinstance(version, bool):
+        only: Any = next(iter(version))
+        version = only
+    if form.version is None or isinstance(version, bool) or not _COUNTED.fullmatch(str(version)):
         raise NotStraight
-    if isinstance(version, str):
-        if not version.isascii() or not version.isdigit() or str(int(version)) != version:
-            raise NotStraight
-        return int(version)
-    return version if isinstance(version, int) else None
+    return int(str(version))
 
 
 # In a session

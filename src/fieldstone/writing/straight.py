@@ -103,7 +103,8 @@ def why_not_many(model: type[SQLModel], session: Session | None) -> str | None:
     found = _decided(model)
     if isinstance(found, str):
         return found
-    if AUDITED in mapper_of(model).local_table.info:
+    table: Any = mapper_of(model).local_table
+    if AUDITED in table.info:
         return "it has a history"
     return "its session has a scope" if session is not None and is_scoped(session) else None
 
