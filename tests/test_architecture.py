@@ -96,6 +96,7 @@ ROWS = (
         "sqlalchemy sqlmodel",
     ),
     Row("violations", "violations.explanation"),
+    Row("listeners", "", "sqlalchemy", NO_IO),
     # From a URL to a transaction.
     Row("database.tls", "errors"),
     Row("database.libpq", "errors database.tls"),
@@ -103,17 +104,24 @@ ROWS = (
     Row("database.settings", "errors database.urls", "pydantic pydantic_settings", NO_IO),
     Row("database.retry", "errors violations.failures", "sqlalchemy"),
     Row("database.hops", "", "sqlalchemy"),
+    Row("database.freshness", "", "sqlalchemy"),
     Row("database.sqlite", "errors violations.failures database.urls database.hops", "sqlalchemy"),
     Row(
         "database.engines",
         "errors copying violations.evidence violations.failures database.retry database.settings "
-        "database.hops database.sqlite database.urls",
+        "database.freshness database.hops database.sqlite database.urls",
         "sqlalchemy",
     ),
     Row(
+        "database.bare",
+        "errors autocommit listeners violations violations.failures database.freshness database.sqlite",
+        "sqlalchemy sqlmodel",
+    ),
+    Row("database.talking", "autocommit database.bare database.hops database.sqlite", "sqlalchemy"),
+    Row(
         "database.database",
-        "errors autocommit violations database.engines database.retry database.settings database.sqlite "
-        "database.urls",
+        "errors autocommit violations database.bare database.engines database.retry database.settings "
+        "database.sqlite database.talking database.urls",
         "sqlalchemy sqlmodel",
     ),
     Row("database", "database.database database.settings database.urls"),
@@ -133,11 +141,12 @@ ROWS = (
     Row("reading.unreadable", "errors keys violations.failures", MODELS, NO_COMMIT),
     Row("reading.objects", "reading.twins reading.unreadable", MODELS, NO_IO),
     Row("reading.assembly", "errors cache keys reading.plans visibility", MODELS, NO_IO),
-    Row("reading.preparation", "reading.assembly", "sqlalchemy", NO_IO),
+    Row("reading.effects", "", "sqlalchemy", NO_IO),
+    Row("reading.preparation", "reading.assembly reading.effects", "sqlalchemy", NO_IO),
     Row("reading.shapes", "reading.plans reading.assembly", "", NO_IO),
     Row(
         "reading.gathering",
-        "keys listeners reading.plans reading.assembly reading.preparation reading.shapes "
+        "autocommit keys listeners reading.plans reading.assembly reading.preparation reading.shapes "
         "reading.unreadable violations.evidence",
         "sqlalchemy sqlmodel",
         NO_COMMIT,
@@ -151,7 +160,7 @@ ROWS = (
     ),
     Row(
         "reading.ways",
-        "keys reading.anatomy reading.forms reading.plans reading.objects reading.assembly "
+        "autocommit keys reading.anatomy reading.forms reading.plans reading.objects reading.assembly "
         "reading.preparation reading.gathering reading.rendering reading.unreadable scopes visibility",
         MODELS,
         NO_COMMIT,
@@ -163,15 +172,22 @@ ROWS = (
     Row("paging.pages", "errors cache paging.ordering", MODELS, NO_IO),
     Row("paging.navigation", "paging.pages"),
     Row(
+        "reading.asking",
+        "autocommit keys reading.gathering reading.preparation reading.ways visibility",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
         "reading.fetching",
-        "errors verbs keys reading.plans reading.assembly reading.ways paging.cursors "
-        "paging.keyset paging.pages visibility",
+        "errors autocommit verbs keys reading.plans reading.assembly reading.ways reading.asking "
+        "paging.cursors paging.keyset paging.pages",
         MODELS,
         NO_COMMIT,
     ),
     Row(
         "reading.answers",
-        "errors cache verbs reading.rendering reading.ways reading.fetching paging.cursors paging.pages",
+        "errors autocommit cache verbs reading.rendering reading.ways reading.asking reading.fetching "
+        "paging.cursors paging.pages",
         MODELS,
         NO_COMMIT,
     ),
@@ -305,7 +321,7 @@ ROWS = (
     # The edges, each with its own framework.
     Row(
         "fastapi",
-        "errors cache verbs violations database keys paging.cursors paging.pages "
+        "errors autocommit cache verbs violations database keys paging.cursors paging.pages "
         "paging.navigation filters reading reading.exports writing resource scopes",
         f"{MODELS} fastapi starlette anyio",
     ),

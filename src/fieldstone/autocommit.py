@@ -35,6 +35,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 R = TypeVar("R")
 
+AT_ONCE = "fieldstone_at_once"
+"""The execution option of a read-only unit whose reads may run before its transaction has begun."""
+
+APART = ("READ COMMITTED", "READ UNCOMMITTED")
+"""The levels at which each statement sees a state of its own, within a transaction or without."""
+
 
 class GiveWay(Exception):
     """Leave a call to the ordinary body, in a transaction. Nothing may have been stored by then."""

@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.util.concurrency import greenlet_spawn
 from sqlmodel import Session
 
-from fieldstone.autocommit import GiveWay
+from fieldstone.autocommit import APART, GiveWay
 from fieldstone.database import freshness, sqlite
 from fieldstone.errors import CommitOutcomeUnknown, FieldstoneError
 from fieldstone.listeners import added_at_reads, is_ours
@@ -32,9 +32,6 @@ from fieldstone.violations.failures import failure_of
 
 # What was waited for in vain is not asked for again: query_canceled, lock_not_available.
 _WAITED = frozenset({"57014", "55P03"})
-
-# The levels at which each statement sees a state of its own, within a transaction or without.
-_APART = ("READ COMMITTED", "READ UNCOMMITTED")
 
 
 class Bare:
@@ -105,7 +102,7 @@ class Bare:
 
     def check_apart(self) -> None:
         """Give way where the statements of one transaction see one state: alone they would not."""
-        if self.dialect.name == "postgresql" and self.dialect.default_isolation_level not in _APART:
+        if self.dialect.name == "postgresql" and self.dialect.default_isolation_level not in APART:
             raise GiveWay
 
     def connect(self) -> Any:
@@ -128,7 +125,7 @@ class Bare:
         if fairy is None:
             return await greenlet_spawn(self.connect)
         fresh = freshness.of(self.engine)
-        if not reads and fresh is not None and fresh.is_due(fairy.info):
+        if not reads and fresh is not None and fresh.is_due(fairy.dbapi_connection, fairy.info):
             await self._ask(fresh, fairy)
         return fairy
 

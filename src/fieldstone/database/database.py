@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone.autocommit import AsyncAutocommit, Autocommit, Work
+from fieldstone.autocommit import AT_ONCE, AsyncAutocommit, Autocommit, Work
 from fieldstone.database import engines, retry, sqlite, talking
 from fieldstone.database.bare import Bare
 from fieldstone.database.settings import load
@@ -41,7 +41,10 @@ _CLOSING_SECONDS = 5
 # begin a transaction that nobody ends.
 SESSION_OPTIONS: Any = {"expire_on_commit": False, "close_resets_only": False}
 
-_READ_ONLY = {"postgresql": {"postgresql_readonly": True}, "sqlite": {sqlite.READ_ONLY: True}}
+_READ_ONLY: Mapping[str, dict[str, Any]] = {
+    "postgresql": {"postgresql_readonly": True},
+    "sqlite": {sqlite.READ_ONLY: True},
+}
 
 
 class Database:
@@ -252,7 +255,10 @@ class Database:
         """Give an engine with the options of read-only units; made once, as it looks up who listens anew."""
         found: EngineT | None = self._read_only.get(engine)
         if found is None:
-            found = self._read_only[engine] = engine.execution_options(**_READ_ONLY[self.dialect])
+            # Without a transaction, a statement of asyncpg may meet two servers behind a pooler.
+            at_once = {AT_ONCE: not self.url.pooled or engine.dialect.driver != "asyncpg"}
+            options = _READ_ONLY[self.dialect] | at_once
+            found = self._read_only[engine] = engine.execution_options(**options)
         return found
 
     def _made_bare(self, engine: Engine) -> Bare:

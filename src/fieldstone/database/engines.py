@@ -13,7 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util.concurrency import in_greenlet
 
 from fieldstone import copying
 from fieldstone.database import freshness, hops, retry, sqlite
@@ -40,6 +42,7 @@ def make_async_engine(url: DatabaseUrl, settings: Settings, *, memory_name: str)
     engine: AsyncEngine = _made(
         create_async_engine, url, settings, asynchronous=True, memory_name=memory_name
     )
+    _connect_within_bridge(engine.sync_engine)
     if url.dialect == "sqlite":
         hops.prepare(engine.sync_engine)
     _prepare(engine.sync_engine, url, settings)
@@ -87,6 +90,15 @@ def _pool(url: DatabaseUrl, settings: Settings) -> dict[str, Any]:
     if url.dialect == "postgresql":
         pool |= {"pool_recycle": settings.pool_recycle}
     return pool
+
+
+def _connect_within_bridge(engine: Engine) -> None:
+    """Refuse to connect where nothing can be awaited, before anything is made that would have to be."""
+
+    @event.listens_for(engine, "do_connect")
+    def connect(*arguments: Any) -> None:
+        if not in_greenlet():
+            raise MissingGreenlet("A connection is opened within SQLAlchemy's bridge only.")
 
 
 def _prepare(engine: Engine, url: DatabaseUrl, settings: Settings) -> None:

@@ -7,6 +7,7 @@ tells. Elsewhere, and where a stored value breaks the schema's rules, the object
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -19,12 +20,13 @@ from fieldstone.errors import NotFound
 from fieldstone.paging.cursors import Cursors
 from fieldstone.paging.pages import KeysetPage, Page
 from fieldstone.reading.asking import Objects, Reading, Rows, Written, directly, within
-from fieldstone.reading.fetching import Finish, by_key, continued, every, turned
+from fieldstone.reading.fetching import Make, by_key, continued, every, turned, versioned
 from fieldstone.reading.rendering import dumps
 from fieldstone.reading.ways import Found
 from fieldstone.verbs import verb
 
 Statement = Select[*tuple[Any, ...]]
+Finish = Callable[[Any], BaseModel]
 
 
 @verb(reads=True)
@@ -57,14 +59,32 @@ def _json_get_directly(
 
 
 def _json_get(model: type[SQLModel], key: Any, schema: type[BaseModel]) -> Reading[bytes]:
-    def only(items: list[Any]) -> Reading[Any]:
-        yield from ()
-        if not items:
-            raise NotFound(model.__name__, key=key)
-        return items[0]
-
     found: Found = yield Rows(by_key(model, key, schema))
-    return (yield from _bytes(found, only, schema))
+    if not found.count:
+        raise NotFound(model.__name__, key=key)
+    return (yield from _bytes(found, _only, schema))
+
+
+@verb(reads=True)
+def json_get_versioned(
+    session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]
+) -> tuple[bytes, Any]:
+    """Read the row with this primary key and its version, as `get_versioned` does. Raises NotFound."""
+    return within(session, _json_get_versioned(model, key, schema))
+
+
+@json_get_versioned.direct
+def _json_get_versioned_directly(
+    direct: Direct, model: type[SQLModel], key: Any, schema: type[BaseModel]
+) -> Steps[tuple[bytes, Any]]:
+    return directly(direct, _json_get_versioned(model, key, schema))
+
+
+def _json_get_versioned(
+    model: type[SQLModel], key: Any, schema: type[BaseModel]
+) -> Reading[tuple[bytes, Any]]:
+    found, version = yield from versioned(model, key, schema)
+    return (yield from _bytes(found, _only, schema)), version
 
 
 @verb(reads=True)
@@ -76,9 +96,13 @@ def json_page(
     size: int = 20,
     offset: int = 0,
     total: bool | int = False,
+    finish: Finish | None = None,
 ) -> bytes:
-    """Read one page by number, as a JSON object: what `page` gives, with the same arguments and errors."""
-    return within(session, _json_page(statement, schema, size, offset, total))
+    """Read one page by number, as a JSON object: what `page` gives, with the same arguments and errors.
+
+    `finish` makes of the page what is sent instead: a class of pages with further fields behind its own.
+    """
+    return within(session, _json_page(statement, schema, size, offset, total, finish))
 
 
 @json_page.direct
@@ -90,15 +114,21 @@ def _json_page_directly(
     size: int = 20,
     offset: int = 0,
     total: bool | int = False,
+    finish: Finish | None = None,
 ) -> Steps[bytes]:
-    return directly(direct, _json_page(statement, schema, size, offset, total))
+    return directly(direct, _json_page(statement, schema, size, offset, total, finish))
 
 
 def _json_page(
-    statement: Statement, schema: type[BaseModel], size: int, offset: int, total: bool | int
+    statement: Statement,
+    schema: type[BaseModel],
+    size: int,
+    offset: int,
+    total: bool | int,
+    finish: Finish | None,
 ) -> Reading[bytes]:
-    found, finish = yield from turned(statement, schema, size=size, offset=offset, total=total)
-    return (yield from _bytes(found, finish, Page[schema]))  # type: ignore[valid-type]  # known at run time
+    found, make = yield from turned(statement, schema, size=size, offset=offset, total=total)
+    return (yield from _bytes(found, _finished(make, finish), Page[schema]))  # type: ignore[valid-type]  # known at run time
 
 
 @verb(reads=True)
@@ -110,9 +140,13 @@ def json_seek(
     cursor: str | None = None,
     size: int = 20,
     cursors: Cursors | None = None,
+    finish: Finish | None = None,
 ) -> bytes:
-    """Read the page that a cursor leads to, as a JSON object: what `seek` gives, with the same errors."""
-    return within(session, _json_seek(statement, schema, cursor, size, cursors))
+    """Read the page that a cursor leads to, as a JSON object: what `seek` gives, with the same errors.
+
+    `finish` is that of `json_page`.
+    """
+    return within(session, _json_seek(statement, schema, cursor, size, cursors, finish))
 
 
 @json_seek.direct
@@ -124,25 +158,55 @@ def _json_seek_directly(
     cursor: str | None = None,
     size: int = 20,
     cursors: Cursors | None = None,
+    finish: Finish | None = None,
 ) -> Steps[bytes]:
-    return directly(direct, _json_seek(statement, schema, cursor, size, cursors))
+    return directly(direct, _json_seek(statement, schema, cursor, size, cursors, finish))
 
 
 def _json_seek(
-    statement: Statement, schema: type[BaseModel], cursor: str | None, size: int, cursors: Cursors | None
+    statement: Statement,
+    schema: type[BaseModel],
+    cursor: str | None,
+    size: int,
+    cursors: Cursors | None,
+    finish: Finish | None,
 ) -> Reading[bytes]:
-    found, finish = yield from continued(statement, schema, cursor=cursor, size=size, cursors=cursors)
-    return (yield from _bytes(found, finish, KeysetPage[schema]))  # type: ignore[valid-type]  # known at run time
+    found, make = yield from continued(statement, schema, cursor=cursor, size=size, cursors=cursors)
+    return (yield from _bytes(found, _finished(make, finish), KeysetPage[schema]))  # type: ignore[valid-type]  # known at run time
 
 
-def _bytes(found: Found, finish: Finish, response: Any) -> Reading[bytes]:
-    """Write what `finish` makes of the items."""
+def _finished(make: Make, finish: Finish | None) -> Make:
+    if finish is None:
+        return make
+
+    def made(items: list[Any]) -> Reading[Any]:
+        return finish((yield from make(items)))
+
+    return made
+
+
+def _bytes(found: Found, make: Make, response: Any) -> Reading[bytes]:
+    """Write what `make` makes of the items. It may ask for something, so it is called once."""
     items = yield Written(found)
     if items is None:
-        made = yield from finish((yield Objects(found)))
-        return _adapter(response).dump_json(made, by_alias=True)
-    made = yield from finish(items)
-    return dumps(made.__dict__ if isinstance(made, BaseModel) else made)
+        made = yield from make((yield Objects(found)))
+        kind = type(made) if isinstance(made, Page | KeysetPage) else response
+        return _adapter(kind).dump_json(made, by_alias=True)
+    made = yield from make(items)
+    return dumps(_members(made) if isinstance(made, Page | KeysetPage) else made)
+
+
+def _members(page: Page[Any] | KeysetPage[Any]) -> dict[str, Any]:
+    """Give the members of a page, whose items are rows already; what else it holds is small."""
+    return {
+        name: value.model_dump() if isinstance(value, BaseModel) else value
+        for name, value in page.__dict__.items()
+    }
+
+
+def _only(items: list[Any]) -> Reading[Any]:
+    yield from ()
+    return items[0]
 
 
 def _as_they_are(items: list[Any]) -> Reading[Any]:

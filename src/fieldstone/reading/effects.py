@@ -7,6 +7,7 @@ known: kinds of elements, operators, functions. What is not known is refused. (p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy.sql import operators
@@ -73,9 +74,6 @@ _FUNCTIONS = frozenset(
         "concat",
         "concat_ws",
         "count",
-        "current_date",
-        "current_time",
-        "current_timestamp",
         "date",
         "date_part",
         "date_trunc",
@@ -98,14 +96,11 @@ _FUNCTIONS = frozenset(
         "least",
         "left",
         "length",
-        "localtime",
-        "localtimestamp",
         "lower",
         "ltrim",
         "max",
         "min",
         "mod",
-        "now",
         "nullif",
         "octet_length",
         "percent_rank",
@@ -144,26 +139,46 @@ _FUNCTIONS = frozenset(
     ]
 )
 
+# These stand still within a transaction.
+_CLOCKS = frozenset(
+    ["current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "now"]
+)
+
+
+def is_timeless(compiled: Any) -> bool:
+    """Tell whether a select that only reads gives the same within a transaction as after its beginning."""
+    return not any(
+        element.__visit_name__ in _CLOCKS or getattr(element, "name", None) in _CLOCKS
+        for element in _elements(compiled)
+    )
+
 
 def only_reads(compiled: Any) -> bool:
     """Tell whether a compiled select is known to have no effect."""
+    return all(_is_known(element) for element in _elements(compiled))
+
+
+def _elements(compiled: Any) -> Iterator[Any]:
     state = compiled.compile_state
-    statement = compiled.statement if state is None else state.statement
-    return all(_is_known(element) for element in iterate(statement))
+    return iterate(compiled.statement if state is None else state.statement)
 
 
 def _is_known(element: Any) -> bool:
-    kind = element.__visit_name__
-    if not type(element).__module__.startswith("sqlalchemy.") or _is_wrapped(getattr(element, "type", None)):
-        return False
-    if kind == "function" or kind in _FUNCTIONS:
-        return not element.packagenames and element.name.lower() in _FUNCTIONS
+    kind, (library, *_) = element.__visit_name__, type(element).__module__.split(".")
+    if library not in _LIBRARIES or _is_wrapped(getattr(element, "type", None)):
+        return False  # an element of somebody else's may be compiled to anything
+    if library == "fieldstone":
+        return True
+    if kind == "function" or kind in _FUNCTIONS or kind in _CLOCKS:
+        return not element.packagenames and element.name.lower() in _FUNCTIONS | _CLOCKS
     if kind not in _KINDS or isinstance(getattr(element, "operator", None), operators.custom_op):
         return False
     if kind == "column":
-        return not element.is_literal or element.name.isdigit()
+        return not element.is_literal or element.name == "*" or element.name.isdigit()
     return all(_is_empty(getattr(element, name, None)) for name in _TEXTS)
 
+
+_LIBRARIES = ("sqlalchemy", "sqlmodel", "fieldstone")
 
 # What a select says in the words of the database.
 _TEXTS = ("_for_update_arg", "_prefixes", "_suffixes", "_hints", "_statement_hints")

@@ -80,14 +80,9 @@ def _get_versioned_directly(
 
 
 def _get_versioned(model: type[SQLModel], key: Any, schema: type[SchemaT]) -> Reading[tuple[SchemaT, Any]]:
-    name = version_name(model)
-    found: Found = yield Rows(by_key(model, key, schema, () if name is None else (name,)))
+    found, version = yield from versioned(model, key, schema)
     objects: list[SchemaT] = yield Objects(found)
-    ends = found.ends()
-    if not objects or ends is None:
-        raise NotFound(model.__name__, key=key)
-    beside, _ = ends
-    return objects[0], beside[0] if beside else None
+    return objects[0], version
 
 
 @verb(reads=True)
@@ -196,8 +191,8 @@ def _page_directly(
 def _page(
     statement: Statement, schema: type[SchemaT], size: int, offset: int, total: bool | int
 ) -> Reading[Page[SchemaT]]:
-    found, finish = yield from turned(statement, schema, size=size, offset=offset, total=total)
-    result: Page[SchemaT] = yield from finish((yield Objects(found)))
+    found, make = yield from turned(statement, schema, size=size, offset=offset, total=total)
+    result: Page[SchemaT] = yield from make((yield Objects(found)))
     return result
 
 
@@ -238,8 +233,8 @@ def _seek_directly(
 def _seek(
     statement: Statement, schema: type[SchemaT], cursor: str | None, size: int, cursors: Cursors | None
 ) -> Reading[KeysetPage[SchemaT]]:
-    found, finish = yield from continued(statement, schema, cursor=cursor, size=size, cursors=cursors)
-    result: KeysetPage[SchemaT] = yield from finish((yield Objects(found)))
+    found, make = yield from continued(statement, schema, cursor=cursor, size=size, cursors=cursors)
+    result: KeysetPage[SchemaT] = yield from make((yield Objects(found)))
     return result
 
 
@@ -282,6 +277,17 @@ def by_key(
     return Question(made, lambda: (statement, layout), form=f"key {beside}", named=named)
 
 
+def versioned(model: type[SQLModel], key: Any, schema: type[BaseModel]) -> Reading[tuple[Found, Any]]:
+    """Find the row with this primary key, and its version beside it. Raises NotFound."""
+    name = version_name(model)
+    found: Found = yield Rows(by_key(model, key, schema, () if name is None else (name,)))
+    ends = found.ends()
+    if ends is None:
+        raise NotFound(model.__name__, key=key)
+    beside, _ = ends
+    return found, beside[0] if beside else None
+
+
 def every(statement: Statement, schema: type[BaseModel]) -> Question:
     """Ask for every row that the statement selects."""
     made = plan(_model_of(statement), schema)
@@ -289,12 +295,12 @@ def every(statement: Statement, schema: type[BaseModel]) -> Question:
 
 
 # Makes a page of its items, and may ask for something more.
-Finish = Callable[[list[Any]], Reading[Any]]
+Make = Callable[[list[Any]], Reading[Any]]
 
 
 def turned(
     statement: Statement, schema: type[BaseModel], *, size: int, offset: int, total: bool | int
-) -> Reading[tuple[Found, Finish]]:
+) -> Reading[tuple[Found, Make]]:
     """Find the rows of a page, and give what makes the page of its items."""
     bounded(size, offset, total)
     made = plan(_model_of(statement), schema)
@@ -313,11 +319,11 @@ def turned(
     found.keep(slice(size))
     cap = cap_of(total)
 
-    def finish(items: list[Any]) -> Reading[Any]:
+    def make(items: list[Any]) -> Reading[Any]:
         counted = (yield Count(statement, cap)) if total else None
         return page_of(schema, items, size=size, offset=offset, has_more=has_more, counted=counted, cap=cap)
 
-    return found, finish
+    return found, make
 
 
 def continued(
@@ -327,7 +333,7 @@ def continued(
     cursor: str | None,
     size: int,
     cursors: Cursors | None,
-) -> Reading[tuple[Found, Finish]]:
+) -> Reading[tuple[Found, Make]]:
     """Find the rows that a cursor leads to, and give what makes the page of its items."""
     bounded(size)
     made = plan(_model_of(statement), schema)
@@ -346,8 +352,8 @@ def continued(
         found.keep(rows)
     previous, following = step.edges(found.ends(), more=more)
 
-    def finish(items: list[Any]) -> Reading[Any]:
+    def make(items: list[Any]) -> Reading[Any]:
         yield from ()
         return keyset_page_of(schema, items, size=size, previous=previous, following=following)
 
-    return found, finish
+    return found, make

@@ -9,7 +9,8 @@ Who listens to what that would pass over, or asks a statement for more than rows
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
@@ -19,7 +20,7 @@ from sqlalchemy import ARRAY, Connection, any_, bindparam, tuple_
 from sqlalchemy import inspect as sa_inspect
 from sqlmodel import Session
 
-from fieldstone.autocommit import Ask, Direct, GiveWay, Steps
+from fieldstone.autocommit import APART, AT_ONCE, Ask, Direct, GiveWay, Steps
 from fieldstone.keys import batched
 from fieldstone.listeners import added_at_reads
 from fieldstone.reading.assembly import Layout, Statement, child_statement
@@ -156,7 +157,7 @@ class DirectReader:
         """Ask for what `derive` makes of a statement."""
         direct = self.direct
         found = prepared(direct.owner, direct.dialect, key, taken.binds, derive, self.added)
-        if found is None or not found.only_reads:
+        if found is None or not (found.stands_alone if self.more else found.only_reads):
             raise Unprepared
         sql, arguments = found.call(taken.values, named)
         description, rows = yield Ask(sql, arguments, described=not found.is_described, more=self.more)
@@ -204,7 +205,8 @@ def _run(
     sql, arguments = found.call(values, named)
     carried = found.compiled, lambda: [found.parameters(values, named)]
     try:
-        result: Any = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
+        with _before_beginning(connection, found):
+            result: Any = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
         description = result.cursor.description  # gone with the cursor, which closes at the last row
         # As the result reads its own rows, errors of the driver included, without making a Row of each.
         rows = result.cursor_strategy.fetchall(result, result.cursor)
@@ -212,6 +214,39 @@ def _run(
         _give_way(error)
         raise
     return _gathered(found, description, rows)
+
+
+def _before_beginning(connection: Connection, found: Prepared) -> AbstractContextManager[None]:
+    """Let a read-only unit on PostgreSQL begin no transaction for what gives the same without one.
+
+    The driver sends BEGIN with the first statement that needs it, and COMMIT only if it has sent BEGIN.
+    """
+    options, dialect = connection.get_execution_options(), connection.dialect
+    if not (options.get(AT_ONCE) and found.stands_alone) or dialect.name != "postgresql":
+        return _NOTHING
+    if "isolation_level" in options or dialect.default_isolation_level not in APART:
+        return _NOTHING
+    driven: Any = connection.connection.dbapi_connection
+    if dialect.driver == "psycopg":
+        begun = driven.info.transaction_status
+    elif dialect.driver == "asyncpg":
+        begun = driven.driver_connection.is_in_transaction()
+    else:
+        return _NOTHING
+    return _NOTHING if begun else _autocommitted(driven)
+
+
+@contextmanager
+def _autocommitted(driven: Any) -> Iterator[None]:
+    driven.autocommit = True
+    try:
+        yield
+    finally:
+        if not getattr(driven, "closed", False):
+            driven.autocommit = False
+
+
+_NOTHING = nullcontext()
 
 
 def _gathered(found: Prepared, description: Sequence[Any] | None, rows: Sequence[Any]) -> Gathered:

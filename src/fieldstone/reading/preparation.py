@@ -18,7 +18,7 @@ from sqlalchemy import Dialect, Select
 from sqlalchemy.util import LRUCache
 
 from fieldstone.reading.assembly import Layout
-from fieldstone.reading.effects import only_reads
+from fieldstone.reading.effects import is_timeless, only_reads
 
 Statement = Select[*tuple[Any, ...]]
 Derive = Callable[[], tuple[Statement, Layout | None]]
@@ -72,6 +72,7 @@ class Prepared:
         if compiled.literal_execute_params or len(compiled._result_columns) != len(self._types):
             raise Unpreparable
         self.only_reads = only_reads(compiled)
+        self.stands_alone = self.only_reads and is_timeless(compiled)
         self._dialect = dialect
         self._constants: list[Any] = []
         self._places: dict[str, tuple[int, Processor]] = {}
