@@ -8,7 +8,6 @@ in a circle.
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 import sys
 from dataclasses import dataclass
@@ -16,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-import fieldstone
-from tests.imports import FILES, PACKAGE, ROOM_NAMES, ROOT, Import, file_name, imports, parsed, room_of
+from tests.imports import FILES, ROOM_NAMES, ROOT, file_name, imports, parsed, room_of
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,6 @@ ROWS = (
         "sqlalchemy sqlmodel",
     ),
     Row("violations", "violations.explanation"),
-    Row("listeners", "", "sqlalchemy", NO_IO),
     # From a URL to a transaction.
     Row("database.tls", "errors"),
     Row("database.libpq", "errors database.tls"),
@@ -383,41 +380,6 @@ def test_a_module_uses_no_name_that_its_row_forbids(file: Path) -> None:
         if name in forbidden
     ]
     assert not used
-
-
-@pytest.mark.parametrize("file", FILES, ids=file_name)
-def test_no_module_takes_a_private_name_of_another(file: Path) -> None:
-    taken = [str(one) for one in imports(file) if one.library == "fieldstone" and private(one)]
-    assert not taken
-
-
-def private(one: Import) -> bool:
-    return any(
-        part.startswith("_") for part in (*one.module.split("."), one.name or "") if part != "__version__"
-    )
-
-
-@pytest.mark.parametrize("file", [f for f in FILES if room_of(f) == "template"], ids=file_name)
-def test_the_template_takes_public_names_only(file: Path) -> None:
-    for one in imports(file):
-        if one.library == "fieldstone" and one.room != "template":
-            public = importlib.import_module(one.module).__all__
-            assert one.name in public, f"{one} is not public"
-
-
-@pytest.mark.parametrize("module", ["fieldstone", "fieldstone.fastapi", "fieldstone.testing"])
-def test_public_names_are_sorted_and_taken_from_the_rooms(module: str) -> None:
-    imported = importlib.import_module(module)
-    offered = {one.name for one in imports(Path(str(imported.__file__))) if one.library == "fieldstone"}
-    assert imported.__all__ == sorted(imported.__all__)
-    assert set(imported.__all__) <= offered
-
-
-def test_the_face_of_the_package_holds_public_names_and_nothing_else() -> None:
-    face = PACKAGE / "__init__.py"
-    assert {one.name for one in imports(face)} == set(fieldstone.__all__)
-    allowed = (ast.Expr, ast.ImportFrom, ast.Assign)
-    assert all(isinstance(statement, allowed) for statement in parsed(face).body)
 
 
 def test_the_page_about_the_architecture_names_every_room() -> None:
