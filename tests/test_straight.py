@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 from sqlalchemy import event, select, text
+from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 
 from fieldstone import (
@@ -182,7 +183,7 @@ def _fill(session: Session) -> None:
     session.flush()
     if session.get_bind().dialect.name == "postgresql":  # it does not count the keys that were given
         for table in ("item", "lot", "board"):
-            session.execute(text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), 100)"))
+            session.connection().execute(text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), 100)"))
 
 
 @pytest.fixture
@@ -216,7 +217,8 @@ def _rows(session: Session) -> dict[str, Any]:
     for model in TABLES:
         names = list(model.model_fields)
         columns = [getattr(model, name) for name in names]
-        rows = session.execute(including_deleted(select(*columns).order_by(*key_attributes(model)))).all()
+        statement = including_deleted(select(*columns).order_by(*key_attributes(model)))
+        rows = SQLAlchemySession.execute(session, statement)
         found[model.__name__] = [dict(zip(names, row, strict=True)) for row in rows]
     return found
 
