@@ -164,4 +164,5 @@ def _objects(model: type[SQLModel], schema: type[BaseModel], content: bytes) -> 
 
 @cached
 def _reader(schema: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(list[schema])
+    lists: Any = list
+    return TypeAdapter(lists[schema])
