@@ -283,6 +283,21 @@ async def test_a_pool_without_connections_says_so(fresh_url: FreshUrl) -> None:
                 count(database.autocommit, ALL)
 
 
+@pytest.mark.parametrize("serverless", [False, True], ids=["overflowing", "serverless"])
+async def test_connections_that_are_not_kept_are_closed(
+    database_url: str, anyio_backend: str, serverless: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    options: Any = {"serverless": True} if serverless else {"pool_size": 1, "max_overflow": 3}
+    async with Database(database_url, **options) as database:
+        await database.create_all_async(domain.METADATA)
+        reads = [count(database.async_autocommit, ALL) for _ in range(4)]
+        assert await asyncio.gather(*reads) == [0] * 4
+        assert await count(database.async_autocommit, ALL) == 0
+        pool: Any = database.async_engine.sync_engine.pool
+        assert serverless or pool.checkedout() == 0
+    assert caplog.records == []
+
+
 async def test_short_reads_take_no_hop(stored: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     entered: list[Any] = []
     enter: Any = aiosqlite.Connection._execute

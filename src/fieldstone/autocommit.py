@@ -86,6 +86,7 @@ class Direct(Protocol):
     @property
     def added(self) -> tuple[Any, ...]:
         """Give the options that listeners add to the statements of a read. Raises GiveWay."""
+        ...
 
 
 class Opens(Protocol):

@@ -46,6 +46,7 @@ class Verb(Protocol[P, R_co]):
 
     def direct(self, body: DirectT, /) -> DirectT:
         """Add the body that runs on a bare connection; `autocommit` says what it must keep to."""
+        ...
 
 
 class _MakeVerb(Protocol):

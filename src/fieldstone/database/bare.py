@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, QueuePool
 from sqlalchemy.exc import DisconnectionError, MissingGreenlet
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.util.concurrency import greenlet_spawn
@@ -105,10 +105,10 @@ class Bare:
         if self.dialect.name == "postgresql" and self.dialect.default_isolation_level not in APART:
             raise GiveWay
 
-    def connect(self) -> Any:
+    def connect(self, open_one: Callable[[], Any] | None = None) -> Any:
         """Take a connection from the pool."""
         try:
-            return self.owner.connect()
+            return (open_one or self.owner.connect)()
         except PoolTimeout as error:
             raise explain(error) or error from error
         except (FieldstoneError, MissingGreenlet):
@@ -129,12 +129,23 @@ class Bare:
             await self._ask(fresh, fairy)
         return fairy
 
+    async def give_back(self, fairy: Any) -> None:
+        """Return a connection to the pool of the async face, in the bridge where that may close it."""
+        if self._has_room():
+            fairy.close()
+        else:
+            await greenlet_spawn(fairy.close)
+
+    def _has_room(self) -> bool:
+        pool = self.owner
+        return isinstance(pool, QueuePool) and pool.checkedin() < pool.size()
+
     async def _ask(self, fresh: freshness.Freshness, fairy: Any) -> None:
         try:
             await greenlet_spawn(fresh.ask, fairy.dbapi_connection)
         except BaseException as error:
-            fairy.invalidate(error)
-            fairy.close()
+            await greenlet_spawn(fairy.invalidate, error)
+            await self.give_back(fairy)
             if isinstance(error, DisconnectionError):
                 fresh.distrust()
                 raise GiveWay from error

@@ -81,8 +81,9 @@ def _is_spoken_to(connection: Any) -> bool:
     if hasattr(driven, "fileno"):  # psycopg
         number = -1 if driven.closed else driven.fileno()
     else:
-        socket = driven._transport.get_extra_info("socket")  # asyncpg shows it nowhere else
-        number = -1 if driven.is_closed() or socket is None else socket.fileno()
+        transport = driven._transport  # asyncpg shows its socket nowhere else
+        socket = None if driven.is_closed() or transport is None else transport.get_extra_info("socket")
+        number = -1 if socket is None else socket.fileno()
     if number < 0:
         return True
     return bool(select.select([number], [], [], 0)[0]) if _poll is None else _readable(number)

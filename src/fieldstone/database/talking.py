@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Connection
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from fieldstone.autocommit import Answer, Ask, Work
@@ -50,8 +49,8 @@ async def perform_async(bare: Bare, work: Work, arguments: Sequence[Any], option
     steps = work.direct(bare, *arguments, **options)
     try:
         ask = next(steps)
-        await talk.open()
         try:
+            await talk.open()
             while True:
                 ask = steps.send(await talk.answer(ask))
         finally:
@@ -67,8 +66,8 @@ def _converse(
     steps = work.direct(bare, *arguments, **options)
     try:
         ask = next(steps)
-        talk.open()
         try:
+            talk.open()
             while True:
                 ask = steps.send(talk.answer(ask))
         finally:
@@ -83,6 +82,7 @@ class _Sqlite3:
     def __init__(self, bare: Bare, reads: bool) -> None:
         self._bare = bare
         self._reads = reads
+        self._fairy: Any = None
 
     def open(self) -> None:
         self._fairy = self._bare.connect()
@@ -104,7 +104,8 @@ class _Sqlite3:
             raise
 
     def close(self) -> None:
-        self._fairy.close()
+        if self._fairy is not None:
+            self._fairy.close()
 
 
 class _Psycopg:
@@ -113,10 +114,14 @@ class _Psycopg:
     def __init__(self, bare: Bare, reads: bool) -> None:
         self._bare = bare
         self._reads = reads
+        self._fairy: Any = None
 
     def open(self) -> None:
         self._fairy = self._bare.connect()
-        self._fairy.dbapi_connection.autocommit = True
+        try:
+            self._fairy.dbapi_connection.autocommit = True
+        except Exception as error:  # noqa: BLE001  # it is broken, and nothing was sent
+            self._bare.refuse(error, self._fairy, reads=True)
 
     def answer(self, ask: Ask) -> Answer:
         if ask.more:
@@ -132,7 +137,9 @@ class _Psycopg:
             raise
 
     def close(self) -> None:
-        if self._fairy.is_valid:
+        if self._fairy is None:
+            return
+        if self._fairy.is_valid and not self._fairy.dbapi_connection.closed:
             self._fairy.dbapi_connection.autocommit = False
         self._fairy.close()
 
@@ -143,6 +150,7 @@ class _Asyncpg:
     def __init__(self, bare: Bare, reads: bool) -> None:
         self._bare = bare
         self._reads = reads
+        self._fairy: Any = None
 
     async def open(self) -> None:
         self._fairy = await self._bare.connect_async(reads=self._reads)
@@ -164,7 +172,8 @@ class _Asyncpg:
             raise
 
     async def close(self) -> None:
-        self._fairy.close()
+        if self._fairy is not None:
+            await self._bare.give_back(self._fairy)
 
 
 class _Aiosqlite:
@@ -174,6 +183,7 @@ class _Aiosqlite:
         self._bare = bare
         self._reads = reads
         self._begun = False
+        self._fairy: Any = None
 
     async def open(self) -> None:
         self._fairy = await self._bare.connect_async(reads=self._reads)
@@ -196,12 +206,14 @@ class _Aiosqlite:
             raise
 
     async def close(self) -> None:
+        if self._fairy is None:
+            return
         if self._fairy.is_valid:
             if self._hop.unsettled or (self._begun and not self._hop.brief):
                 await greenlet_spawn(self._hop.commit)
             else:
                 self._hop.commit()
-        self._fairy.close()
+        await self._bare.give_back(self._fairy)
 
 
 class _Heard:
@@ -210,9 +222,10 @@ class _Heard:
     def __init__(self, bare: Bare, reads: bool) -> None:
         self._bare = bare
         self._reads = reads
+        self._connection: Any = None
 
     def open(self) -> None:
-        self._connection: Connection = self._bare.autocommit.connect()
+        self._connection = self._bare.connect(self._bare.autocommit.connect)
 
     def answer(self, ask: Ask) -> Answer:
         if ask.more:
@@ -227,7 +240,8 @@ class _Heard:
             self._bare.refuse(error, self._connection, reads=self._reads)
 
     def close(self) -> None:
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
 
 _TALKS: Mapping[str, type[_Sqlite3 | _Psycopg | _Heard]] = {"pysqlite": _Sqlite3, "psycopg": _Psycopg}
