@@ -8,15 +8,13 @@ in a circle.
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 import sys
 from pathlib import Path
 
 import pytest
 
-import fieldstone
-from tests.imports import FILES, PACKAGE, ROOM_NAMES, ROOT, Import, file_name, imports, parsed, room_of
+from tests.imports import FILES, ROOM_NAMES, ROOT, file_name, imports, parsed, room_of
 from tests.rows import MIGRATIONS, Row
 
 PYDANTIC = "pydantic pydantic_core annotated_types typing_extensions"
@@ -32,6 +30,8 @@ ROWS = (
     Row("cache"),
     Row("autocommit", "", "sqlalchemy sqlmodel"),
     Row("verbs", "errors autocommit", "sqlalchemy sqlmodel"),
+    Row("listeners", "cache", "sqlalchemy", NO_IO),
+    Row("copying", "", "sqlalchemy", "create_engine create_async_engine exec execute commit flush"),
     # What a model declares, and what follows from it.
     Row("models.annotations", "errors", MODELS, NO_IO),
     Row("models.fields", "errors", MODELS, NO_IO),
@@ -41,9 +41,10 @@ ROWS = (
     Row("models.relationships", "errors models.annotations", MODELS, NO_IO),
     Row("models.inputs", "", MODELS, NO_IO),
     Row("models.validation", "errors models.fields models.columns models.inputs", MODELS, NO_IO),
+    Row("models.batches", "cache models.fields models.inputs models.validation", MODELS, NO_IO),
     Row(
         "models.flush",
-        "errors models.columns models.validation",
+        "errors listeners models.columns models.validation",
         MODELS,
         "Engine create_engine exec commit",
     ),
@@ -64,7 +65,7 @@ ROWS = (
     Row("models", "models.fields models.constraints models.partials models.model"),
     Row("schemas.tables", "errors", MODELS, NO_IO),
     Row("schemas.loosening", "models.columns", MODELS, NO_IO),
-    Row("schemas.values", "errors models.columns models.fields schemas.tables", MODELS, NO_IO),
+    Row("schemas.values", "errors cache models.columns models.fields schemas.tables", MODELS, NO_IO),
     Row(
         "schemas.comparison",
         "errors models models.columns models.validation schemas.tables schemas.loosening schemas.values",
@@ -82,7 +83,6 @@ ROWS = (
         "sqlalchemy sqlmodel",
     ),
     Row("violations", "violations.explanation"),
-    Row("listeners", "", "sqlalchemy", NO_IO),
     # From a URL to a transaction.
     Row("database.tls", "errors"),
     Row("database.libpq", "errors database.tls"),
@@ -94,7 +94,7 @@ ROWS = (
     Row("database.sqlite", "errors violations.failures database.urls database.hops", "sqlalchemy"),
     Row(
         "database.engines",
-        "errors violations.evidence violations.failures database.retry database.settings "
+        "errors copying violations.evidence violations.failures database.retry database.settings "
         "database.freshness database.hops database.sqlite database.urls",
         "sqlalchemy",
     ),
@@ -116,7 +116,7 @@ ROWS = (
     Row("visibility", "listeners models", MODELS, NO_IO),
     Row("branches", "cache keys", MODELS, NO_IO),
     Row("scopes", "errors keys models models.validation visibility", MODELS, NO_COMMIT),
-    Row("writing.cycles", "errors cache keys models branches", MODELS, NO_COMMIT),
+    Row("writing.cycles", "errors cache keys listeners models branches", MODELS, NO_COMMIT),
     Row("reading.twins", "cache models.inputs", MODELS, NO_IO),
     Row("reading.forms", "", PYDANTIC, NO_IO),
     Row("reading.anatomy", "models.fields reading.twins", MODELS, NO_IO),
@@ -235,6 +235,41 @@ ROWS = (
         MODELS,
         NO_COMMIT,
     ),
+    Row("writing.commands", "keys", MODELS, NO_IO),
+    Row(
+        "writing.straight",
+        "cache keys listeners models models.batches models.columns scopes writing.rows",
+        MODELS,
+        NO_IO,
+    ),
+    Row(
+        "writing.storing",
+        "errors cache keys schemas.values reading.anatomy reading.assembly reading.forms reading.gathering "
+        "reading.plans reading.rendering reading.unreadable reading.ways violations violations.evidence "
+        "writing.commands writing.cycles writing.straight writing.versions",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
+        "writing.answers",
+        "autocommit verbs keys listeners reading.fetching reading.plans reading.ways writing.single "
+        "writing.storing writing.straight writing.versions",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
+        "writing.blocks",
+        "errors cache keys listeners copying models.batches models.validation schemas.values "
+        "violations.evidence writing.commands writing.cycles writing.rows writing.straight",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
+        "writing.inserting",
+        "autocommit verbs keys scopes violations writing.blocks writing.cycles writing.returned writing.rows",
+        MODELS,
+        NO_COMMIT,
+    ),
     Row("writing.links", "errors cache keys branches schemas visibility", MODELS, NO_IO),
     Row(
         "writing.linking",
@@ -270,7 +305,11 @@ ROWS = (
         "reading.trees",
     ),
     Row("paging", "paging.cursors paging.navigation paging.pages"),
-    Row("writing", "writing.bulk writing.claiming writing.linking writing.single writing.upserting"),
+    Row(
+        "writing",
+        "writing.answers writing.bulk writing.claiming writing.inserting writing.linking writing.single "
+        "writing.upserting",
+    ),
     Row(
         "history",
         "errors cache verbs listeners models models.fields keys writing.uniques paging.pages reading "
@@ -346,41 +385,6 @@ def test_a_module_uses_no_name_that_its_row_forbids(file: Path) -> None:
         if name in forbidden
     ]
     assert not used
-
-
-@pytest.mark.parametrize("file", FILES, ids=file_name)
-def test_no_module_takes_a_private_name_of_another(file: Path) -> None:
-    taken = [str(one) for one in imports(file) if one.library == "fieldstone" and private(one)]
-    assert not taken
-
-
-def private(one: Import) -> bool:
-    return any(
-        part.startswith("_") for part in (*one.module.split("."), one.name or "") if part != "__version__"
-    )
-
-
-@pytest.mark.parametrize("file", [f for f in FILES if room_of(f) == "template"], ids=file_name)
-def test_the_template_takes_public_names_only(file: Path) -> None:
-    for one in imports(file):
-        if one.library == "fieldstone" and one.room != "template":
-            public = importlib.import_module(one.module).__all__
-            assert one.name in public, f"{one} is not public"
-
-
-@pytest.mark.parametrize("module", ["fieldstone", "fieldstone.fastapi", "fieldstone.testing"])
-def test_public_names_are_sorted_and_taken_from_the_rooms(module: str) -> None:
-    imported = importlib.import_module(module)
-    offered = {one.name for one in imports(Path(str(imported.__file__))) if one.library == "fieldstone"}
-    assert imported.__all__ == sorted(imported.__all__)
-    assert set(imported.__all__) <= offered
-
-
-def test_the_face_of_the_package_holds_public_names_and_nothing_else() -> None:
-    face = PACKAGE / "__init__.py"
-    assert {one.name for one in imports(face)} == set(fieldstone.__all__)
-    allowed = (ast.Expr, ast.ImportFrom, ast.Assign)
-    assert all(isinstance(statement, allowed) for statement in parsed(face).body)
 
 
 def test_the_page_about_the_architecture_names_every_room() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import count as count_up
 from typing import Any
 
 import pytest
@@ -14,19 +15,23 @@ from fieldstone import (
     Database,
     ReadOnlyTransaction,
     count,
+    create,
     exists,
     fetch,
     get,
     json,
+    json_create,
     json_get,
     json_page,
+    json_patch,
     page,
+    patch,
     seek,
 )
 from fieldstone.fastapi import AsyncAutocommit, Autocommit, install
 from tests import domain
 from tests.conftest import FreshUrl
-from tests.domain import SubtaskRead, Task, TaskFull
+from tests.domain import SubtaskRead, Task, TaskFull, Worker, WorkerRead
 from tests.faces import Face
 from tests.serving import client_of
 from tests.wire import Wire, wire_to
@@ -77,6 +82,27 @@ READS: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], int]] = {
     "json_page": (json_page, (ALL, SubtaskRead), {"size": 2}, 1),
     "three collections": (json, (ALL, TaskFull), {}, 4),
 }
+
+
+async def test_a_write_on_its_own_asks_once(face: Face, wire: tuple[Wire, str]) -> None:
+    target: Any = face.database.async_autocommit if face.is_async else face.database.autocommit
+    numbers = count_up()
+
+    async def made(verb: Any, **options: Any) -> Any:
+        number = next(numbers)
+        arguments = () if options else (WorkerRead,)
+        return await face(verb, target, Worker, {"id": f"@{number}", "name": "New"}, *arguments, **options)
+
+    async def changed(verb: Any, **options: Any) -> Any:
+        arguments = () if options else (WorkerRead,)
+        return await face(
+            verb, target, Worker, "@ada", {"name": f"Ada {next(numbers)}"}, *arguments, **options
+        )
+
+    assert await cost(wire[0], lambda: made(json_create)) == 1
+    assert await cost(wire[0], lambda: made(create, into=WorkerRead)) == 1
+    assert await cost(wire[0], lambda: changed(json_patch)) == 1
+    assert await cost(wire[0], lambda: changed(patch, into=WorkerRead)) == 1
 
 
 async def test_a_read_on_its_own_asks_once_for_each_statement(face: Face, wire: tuple[Wire, str]) -> None:

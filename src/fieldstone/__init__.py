@@ -72,9 +72,10 @@ from fieldstone.resource import Resource
 from fieldstone.scopes import within
 from fieldstone.verbs import verb
 from fieldstone.visibility import including_deleted
-from fieldstone.writing import create, delete, patch, restore
-from fieldstone.writing.bulk import create_many, delete_where, patch_where
+from fieldstone.writing import create, delete, json_create, json_patch, patch, restore
+from fieldstone.writing.bulk import delete_where, patch_where
 from fieldstone.writing.claiming import claim, claim_many, get_for_update
+from fieldstone.writing.inserting import create_many
 from fieldstone.writing.linking import link, replace_links, unlink
 from fieldstone.writing.upserting import UpsertCounts, Upserted, upsert, upsert_many
 
@@ -157,8 +158,10 @@ __all__ = [
     "history_table",
     "including_deleted",
     "json",
+    "json_create",
     "json_get",
     "json_page",
+    "json_patch",
     "json_seek",
     "link",
     "link_header",

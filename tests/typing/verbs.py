@@ -94,6 +94,7 @@ async def asynchronously() -> None:
         assert_type(await exists(session, tasks), bool)
 
         assert_type(await create(session, Task, {"title": "Build"}), Task)
+        assert_type(await create(session, Task, {"title": "Build"}, into=TaskRead), TaskRead)
         assert_type(await patch(session, Task, 1, {"title": "Fly"}), Task)
         assert_type(await delete(session, Task, 1), None)
 
@@ -105,6 +106,8 @@ def without_a_session() -> None:
     assert_type(fetch(db.autocommit, tasks, TaskRead), list[TaskRead])
     assert_type(page(db.autocommit, tasks, TaskRead, size=5), Page[TaskRead])
     assert_type(create(db.autocommit, Task, TaskCreate(title="Build")), Task)
+    assert_type(create(db.autocommit, Task, TaskCreate(title="Build"), into=TaskRead), TaskRead)
+    assert_type(patch(db.autocommit, Task, 1, {"title": "Fly"}, into=TaskRead, version=1), TaskRead)
     assert_type(rename(db.autocommit, 1, title="Fly"), Task)
     assert_type(titles(db.autocommit, 5), list[str])
 

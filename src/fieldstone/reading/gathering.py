@@ -208,7 +208,7 @@ def _run(
     connection: Connection, found: Prepared, values: Sequence[Any], named: Mapping[str, Any]
 ) -> Gathered:
     sql, arguments = found.call(values, named)
-    carried = found.compiled, partial(found.parameters, values, named)
+    carried = found.compiled, lambda: [found.parameters(values, named)]
     start = perf_counter()
     try:
         with _before_beginning(connection, found):
