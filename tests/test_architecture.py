@@ -266,8 +266,9 @@ ROWS = (
         "paging.navigation filters reading reading.exports writing resource scopes",
         f"{MODELS} fastapi starlette anyio",
     ),
+    Row("guard", "errors listeners", "sqlalchemy greenlet"),
     Row("check", "errors", "typer"),
-    Row("testing", "errors database", "sqlalchemy pytest"),
+    Row("testing", "errors database guard", "sqlalchemy pytest"),
     Row(
         "migrations",
         "errors violations.failures database models models.columns",
