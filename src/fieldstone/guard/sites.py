@@ -15,11 +15,11 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NamedTuple
 
+import sqlalchemy
 from greenlet import getcurrent
 
-_LIBRARIES = tuple(
-    {str(Path(found)) + "/" for name in ("stdlib", "platstdlib") if (found := sysconfig.get_path(name))}
-)
+_SQLALCHEMY = f"{Path(sqlalchemy.__file__).parent}/"
+_LIBRARIES = (_SQLALCHEMY, *(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib")))
 _INSTALLED = ("site-packages", "dist-packages")
 _PACKAGE = Path(__file__).parent.parent
 _DEEPEST = 200
