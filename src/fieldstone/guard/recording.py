@@ -60,6 +60,9 @@ class Recorder:
     def ended(self, session: Session, written: list[Statement]) -> None:
         """Hear of a transaction that was closed with neither commit nor rollback, and what it wrote."""
 
+    def expired(self, entity: str, ending: Ending) -> None:
+        """Hear of an instance whose values were taken."""
+
     def dropped(self, entity: str) -> None:
         """Hear of an instance that was added to a session and closed with it."""
 
@@ -236,12 +239,16 @@ def _loaded(state: InstanceState[Any], context: QueryContext) -> None:
 
 
 def _expired(state: InstanceState[Any], names: Any) -> None:
-    if recorders():
+    found = recorders()
+    if found:
         moment = here()
         operation = moment.operation or "expire"
         if names is not None and operation == "commit":
             operation = "flush"  # what the server computes is expired by the flush within a commit
-        lives.expire(state, names, Ending(operation, moment))
+        ending = Ending(operation, moment)
+        lives.expire(state, names, ending)
+        for recorder in found:
+            recorder.expired(lives.name_of(state), ending)
 
 
 def _detached(session: Session, instance: Any) -> None:

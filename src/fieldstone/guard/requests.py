@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapper, ORMExecuteState, Session
 from fieldstone.guard import traps
 from fieldstone.guard.budgets import Budget, over
 from fieldstone.guard.findings import Finding, said
-from fieldstone.guard.lives import Query
+from fieldstone.guard.lives import Ending, Query
 from fieldstone.guard.sites import Moment, Site, here
 from fieldstone.guard.watching import Rules, Watch
 
@@ -73,6 +73,7 @@ class RequestWatch(Watch):
         self._private = private
         self._sessions: WeakSet[Session] = WeakSet()
         self._mappers: set[Mapper[Any]] = set()
+        self._endings: dict[str, Ending] = {}
         self._request = _Request(self.name)
 
     @property
@@ -121,8 +122,16 @@ class RequestWatch(Watch):
         if most is not None:
             self.notice(over(most, self.statements))
 
+    def expired(self, entity: str, ending: Ending) -> None:
+        self._endings[entity] = ending
+
     def look_at_answer(self, body: bytes) -> None:
-        """Look for columns in the answer that nothing lists."""
+        """Look for an instance that lost its values, and for columns that nothing lists."""
+        answer, schema = _parsed(body), getattr(self.scope.get("route"), "response_model", None)
+        for model in _tables_in(schema):
+            ending = self._endings.get(model.__name__)
+            if ending is not None and (answer == {} or (isinstance(answer, list) and {} in answer)):
+                self.notice(self._emptied(model.__name__, ending))
         columns = {
             key: mapper.class_.__name__
             for mapper in self._mappers
@@ -131,8 +140,8 @@ class RequestWatch(Watch):
         }
         if not columns:
             return
-        listed = set(names_listed(getattr(self.scope.get("route"), "response_model", None)))
-        for name in sorted(_names_in(_parsed(body)) & columns.keys() - listed):
+        listed = set(names_listed(schema))
+        for name in sorted(_names_in(answer) & columns.keys() - listed):
             self.notice(self._leak(columns[name], name))
 
     def _table_as_body(self, name: str, model: type[Any]) -> Finding:
@@ -148,6 +157,23 @@ class RequestWatch(Watch):
             ),
             f"{model.__name__}Create",
             moment.site,
+        )
+
+    def _emptied(self, entity: str, ending: Ending) -> Finding:
+        moment = self._moment()
+        return Finding(
+            "expired",
+            entity,
+            said(
+                f"{self.name} answers {{}} instead of a {entity}",
+                moment,
+                f"{ending} took its values, and Pydantic dumps what is there",
+                "Make the session with expire_on_commit=False, or answer with a schema: "
+                f"response_model={entity}Read.",
+            ),
+            "expire_on_commit=False",
+            moment.site,
+            ending.moment.site,
         )
 
     def _leak(self, entity: str, name: str) -> Finding:

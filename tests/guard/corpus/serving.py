@@ -1,4 +1,7 @@
 """Applications: what shows only where requests are served."""
+# Options are written as SQLModel's documentation has them, for which it has no types.
+# mypy: disable-error-code="arg-type, union-attr"
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -124,6 +127,22 @@ def an_answer_past_the_schema(web: Web) -> None:
         client.get("/workers")
 
 
+@trap("expired", "Task", "expire_on_commit=False")
+def an_expired_table_as_the_answer(web: Web) -> None:
+    app = FastAPI()
+
+    @app.post("/tasks")  # trap
+    def create_task(body: TaskCreate) -> Task:
+        with web.bench.session() as session:
+            task = Task(title=body.title)
+            session.add(task)
+            session.commit()  # cause
+            return task
+
+    with web.client(app) as client:
+        assert client.post("/tasks", json={"title": "new"}).json() == {}
+
+
 @trap("escaped_session", "session", "with Session(engine) as session")
 def a_session_that_nobody_closes(web: Web) -> None:
     app = FastAPI()
@@ -216,6 +235,21 @@ def schemas_in_and_out(web: Web) -> None:
         assert client.post("/tasks", json={"title": "new"}).status_code == 200
         assert len(client.get("/projects").json()) == 3
         assert client.get("/workers").json()[0].keys() == {"id", "name"}
+
+
+@fine
+def nothing_as_the_answer(web: Web) -> None:
+    app = FastAPI()
+
+    @app.post("/tasks")
+    def create_task(body: TaskCreate) -> dict[str, str]:
+        with web.bench.session() as session:
+            session.add(Task(title=body.title))
+            session.commit()
+        return {}
+
+    with web.client(app) as client:
+        assert client.post("/tasks", json={"title": "new"}).json() == {}
 
 
 @fine

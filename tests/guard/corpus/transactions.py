@@ -1,4 +1,7 @@
 """Where a transaction ends, and what is read after it."""
+# Options are written as SQLModel's documentation has them, for which it has no types.
+# mypy: disable-error-code="arg-type, union-attr"
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false
 
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
