@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
+from weakref import ref
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, Result, event
 from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, QueryContext, Session, SessionTransaction
 
 from fieldstone.guard import lives
@@ -48,8 +49,9 @@ class Recorder:
             self.statements.append(statement)
             self.texts.append(statement.sql)
 
-    def asked(self, query: Query, state: ORMExecuteState) -> None:
-        """Hear of a query that a session is about to send."""
+    def asked(self, query: Query, state: ORMExecuteState) -> Result[Any] | None:
+        """Hear of a query that a session is about to send, and answer it instead, or do nothing."""
+        return None
 
     def used(self, session: Session) -> None:
         """Hear of a session that is about to flush, or whose transaction begins."""
@@ -131,6 +133,7 @@ def _before(connection: Connection, cursor: Any, sql: str, parameters: Any, cont
         query.moment if query is not None else here(),
         time.perf_counter(),
         id(connection),
+        ref(connection.engine),
         query,
     )
     connection.info[_OPEN] = statement
@@ -153,14 +156,14 @@ def _failed(context: Any) -> None:
 
 
 @idle_at_reads()
-def _executing(state: ORMExecuteState) -> None:
+def _executing(state: ORMExecuteState) -> Result[Any] | None:
     found = recorders()
     if not found:
-        return
+        return None
     query = query_of(state)
-    for recorder in found:
-        recorder.asked(query, state)
+    answers = [recorder.asked(query, state) for recorder in found]
     state.update_execution_options(**{lives.KEY: query})
+    return next((answer for answer in answers if answer is not None), None)
 
 
 # Transactions

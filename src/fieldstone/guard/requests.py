@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, TypeVar, get_args, get_origin
 from weakref import WeakSet
 
-from sqlalchemy import inspect
+from sqlalchemy import Result, inspect
 from sqlalchemy.orm import Mapper, ORMExecuteState, Session
 
 from fieldstone.guard import traps
@@ -90,9 +90,9 @@ class RequestWatch(Watch):
             return None
         return Site(code.co_filename, code.co_firstlineno, code.co_name)
 
-    def asked(self, query: Query, state: ORMExecuteState) -> None:
+    def asked(self, query: Query, state: ORMExecuteState) -> Result[Any] | None:
         self._mappers.update(state.all_mappers)
-        super().asked(query, state)
+        return super().asked(query, state)
 
     def used(self, session: Session) -> None:
         super().used(session)

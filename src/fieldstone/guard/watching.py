@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast, get_args
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Result
 from sqlalchemy.orm import ORMExecuteState, QueryableAttribute, Session
 
 from fieldstone.errors import ConfigurationError, MistakesFound
@@ -114,12 +114,13 @@ class Watch(Recorder):
         if self.serves_loop:
             self.notice(traps.blocking_call(statement, connection))
 
-    def asked(self, query: Query, state: ORMExecuteState) -> None:
+    def asked(self, query: Query, state: ORMExecuteState) -> Result[Any] | None:
         self.used(state.session)
         failure = failure_of(query, state)
         if failure is not None:
             self.notice(failure.finding)
             raise failure
+        return None
 
     def used(self, session: Session) -> None:
         self.notice(traps.concurrent_use(session))
