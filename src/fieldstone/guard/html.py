@@ -78,7 +78,7 @@ def plan(path: str, kept: Kept, statement: Statement, lines: list[str], *, value
         path,
         "Plan",
         f"""<p class="lead"><a href="{path}/{kept.number}">{escape(kept.seen.name)}</a></p>
-<section class="card">{_source(statement)}<pre class="sql">{escape(statement.sql)}</pre>
+<section class="card">{_place(statement)}{_code(statement)}<pre class="sql">{escape(statement.sql)}</pre>
 {_parameters(statement, values=values)}</section>
 <h2>What the database would do</h2><pre class="card">{escape(chr(10).join(lines))}</pre>""",
     )
@@ -95,10 +95,11 @@ def _row(path: str, kept: Kept) -> str:
     found = seen.findings
     marks = "".join(f'<span class="mark">{escape(_KINDS[one.kind])}</span>' for one in found[:3])
     repeated = f'<span class="repeat">{repeats}x the same</span>' if repeats > 1 else ""
+    plural = "" if len(seen.statements) == 1 else "s"
     return f"""<li class="{"bad" if found else "good"}"><a href="{path}/{kept.number}">
 <span class="name"><b>{escape(seen.scope["method"])}</b> {escape(seen.scope["path"])}</span>
 <span class="marks">{marks}{repeated}</span>
-<span class="number">{len(seen.statements)} <small>statements</small></span>
+<span class="number">{len(seen.statements)} <small>statement{plural}</small></span>
 <span class="number">{seen.seconds * 1000:.1f} <small>ms</small></span>
 <span class="status">{seen.status or "none"}</span>
 <time>{time.strftime("%H:%M:%S", time.localtime(seen.began))}</time></a></li>"""
@@ -116,24 +117,22 @@ def _group(path: str, kept: Kept, group: list[Statement], *, values: bool) -> st
     taken = sum(one.seconds or 0 for one in group) * 1000
     times = f'<span class="times">{len(group)}x</span>' if len(group) > 1 else ""
     place = kept.seen.statements.index(first)
-    asked = f'<a class="plan" href="{path}/{kept.number}/{place}">plan</a>' if first.is_read else ""
-    why = (
-        f'<span class="why">{escape(first.query.label)}</span>'
-        if first.purpose != "query" and first.query
-        else ""
-    )
+    asked = f'<a href="{path}/{kept.number}/{place}">plan</a>' if first.is_read else ""
+    label = first.query.label if first.query is not None and first.purpose != "query" else ""
+    why = f'<span class="why">{escape(label)}</span>' if label else ""
     return f"""<section class="card{" repeated" if len(group) > 1 else ""}">
-<header>{times}{why}<span class="number">{taken:.2f} <small>ms</small></span>{asked}</header>
-{_source(first)}<details><summary><code>{escape(shortened(first.sql))}</code></summary>
+<header>{times}{_place(first)}{why}<span class="number">{taken:.2f} <small>ms</small></span>{asked}</header>
+{_code(first)}<details><summary><code>{escape(shortened(first.sql))}</code></summary>
 <pre class="sql">{escape(first.sql)}</pre>{_parameters(first, values=values)}</details></section>"""
 
 
-def _source(statement: Statement) -> str:
-    site = statement.site
-    if site is None:
-        return '<p class="source">a line that is not the project\'s</p>'
-    code = f"<pre>{escape(site.code)}</pre>" if site.code else ""
-    return f'<p class="source">{escape(str(site))}</p>{code}'
+def _place(statement: Statement) -> str:
+    return f'<span class="source">{escape(statement.moment.place)}</span>'
+
+
+def _code(statement: Statement) -> str:
+    code = statement.site.code if statement.site is not None else ""
+    return f"<pre>{escape(code)}</pre>" if code else ""
 
 
 def _parameters(statement: Statement, *, values: bool) -> str:
