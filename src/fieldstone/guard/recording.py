@@ -100,23 +100,28 @@ def listen() -> None:
     """Set the hooks, once in the life of a process."""
     global _listening
     with _lock:
-        if _listening:
-            return
-        _listening = True
-        event.listen(Engine, "before_cursor_execute", _before)
-        event.listen(Engine, "after_cursor_execute", _after)
-        event.listen(Engine, "handle_error", _failed)
-        event.listen(Session, "do_orm_execute", _executing)
-        event.listen(Session, "after_begin", _begun)
-        event.listen(Session, "before_flush", _flushing)
-        event.listen(Session, "before_commit", _committing)
-        event.listen(Session, "after_commit", _committed)
-        event.listen(Session, "after_rollback", _rolled_back)
-        event.listen(Session, "after_transaction_end", _ended)
-        event.listen(Session, "pending_to_transient", _dropped)
-        event.listen(Session, "persistent_to_detached", _detached)
-        event.listen(Mapper, "load", _loaded, raw=True)
-        event.listen(Mapper, "expire", _expired, raw=True)
+        if not _listening:
+            _listening = True
+            for target, name, function, options in hooks():
+                event.listen(target, name, function, **options)
+
+
+def hooks() -> Iterator[tuple[type[Any], str, Callable[..., Any], dict[str, Any]]]:
+    """Yield all hooks: what they listen to, and by which function."""
+    yield Engine, "before_cursor_execute", _before, {}
+    yield Engine, "after_cursor_execute", _after, {}
+    yield Engine, "handle_error", _failed, {}
+    yield Session, "do_orm_execute", _executing, {}
+    yield Session, "after_begin", _begun, {}
+    yield Session, "before_flush", _flushing, {}
+    yield Session, "before_commit", _committing, {}
+    yield Session, "after_commit", _committed, {}
+    yield Session, "after_rollback", _rolled_back, {}
+    yield Session, "after_transaction_end", _ended, {}
+    yield Session, "persistent_to_detached", _detached, {}
+    yield Session, "pending_to_transient", _dropped, {}
+    yield Mapper, "load", _loaded, {"raw": True}
+    yield Mapper, "expire", _expired, {"raw": True}
 
 
 # Statements
