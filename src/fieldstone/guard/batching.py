@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Result, inspect, select, tuple_
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
@@ -154,4 +154,11 @@ def _identity(state: State) -> tuple[Any, ...]:
 
 
 def _result(rows: Sequence[Any]) -> Result[Any]:
-    return IteratorResult(SimpleResultMetaData(["row"]), iter([(row,) for row in rows]))
+    return _Rows(SimpleResultMetaData(["row"]), iter([(row,) for row in rows]))
+
+
+class _Rows(IteratorResult[Any]):
+    """Rows that are unique already: SQLAlchemy would hash them, which instances of SQLModel do not bear."""
+
+    def unique(self, strategy: Any = None) -> Self:
+        return self

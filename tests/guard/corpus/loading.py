@@ -1,7 +1,7 @@
 """Sync code: attributes and queries that send a statement for each row, and those that look so."""
 # Options are written as SQLModel's documentation has them, for which it has no types.
-# mypy: disable-error-code="arg-type, union-attr"
-# pyright: reportArgumentType=false, reportOptionalMemberAccess=false
+# mypy: disable-error-code="arg-type, union-attr, operator"
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false, reportOptionalOperand=false
 
 import itertools
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy import func
 from sqlalchemy.orm import defer, joinedload, selectinload, subqueryload
 from sqlmodel import Session, col, select
 
+from fieldstone.guard import batch_loading
 from tests.guard.corpus.cases import fine, trap
 from tests.guard.corpus.models import Assignment, Project, Tag, Task, Worker
 from tests.guard.corpus.running import Bench
@@ -202,6 +203,15 @@ def a_collection_only_of_the_first(bench: Bench) -> None:
         for number, task in enumerate(session.exec(select(Task)).all()):
             if number == 0:
                 print(task.tags)
+
+
+@fine
+def loaded_in_batches(bench: Bench) -> None:
+    with batch_loading(), bench.session() as session:
+        for task in session.exec(select(Task).order_by(col(Task.id))).all():
+            assert task.project.name == f"project {task.id % 3 + 1}"
+            assert len(task.assignments) == 2
+            assert [tag.label for tag in task.tags] == [f"tag {task.id % 2 + 1}"]
 
 
 # Queries
