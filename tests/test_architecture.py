@@ -285,7 +285,7 @@ ROWS = (
     Row("cli", "errors", "typer"),
     Row(
         "template",
-        "fieldstone fastapi",
+        "fieldstone fastapi guard",
         f"{MODELS} fastapi fastapi_offline starlette jinja2 python_multipart rich uvicorn",
     ),
 )
