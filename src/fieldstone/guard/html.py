@@ -152,5 +152,5 @@ def _whole(path: str, title: str, body: str) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>{escape(title)} · guard</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="stylesheet" href="{path}/page.css"></head>
-<body><nav><a href="{path}">Guard</a><span>development</span></nav>
+<body><nav><a href="{path}/">Guard</a><span>development</span></nav>
 <main><h1>{escape(title)}</h1>{body}</main></body></html>"""

@@ -154,8 +154,9 @@ def _after(connection: Connection, *_rest: Any) -> None:
 
 
 def _failed(context: Any) -> None:
-    if context.connection is not None and not context.connection.invalidated and recorders():
-        statement: Statement | None = context.connection.info.pop(_OPEN, None)
+    connection = context.connection
+    if recorders() and connection is not None and not (connection.invalidated or connection.closed):
+        statement: Statement | None = connection.info.pop(_OPEN, None)
         if statement is not None:
             statement.failed = True
 

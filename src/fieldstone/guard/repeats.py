@@ -43,7 +43,7 @@ def option_for(path: Sequence[Relationship]) -> str:
         step = f"selectinload({name}, recursion_depth=-1)" if last.uselist else f"selectinload({name})"
     else:
         step = f"selectinload({name})" if last.uselist else f"joinedload({name})"
-    return ".".join([*(option_for(path[:-1]).split("\n") if len(path) > 1 else ()), step])
+    return f"{option_for(path[:-1])}.{step}" if len(path) > 1 else step
 
 
 Key = Callable[[Statement], object]

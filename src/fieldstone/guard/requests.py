@@ -84,11 +84,9 @@ class RequestWatch(Watch):
     @property
     def site(self) -> Site | None:
         """Give the first line of the endpoint, once it is known."""
-        function = python_inspect.unwrap(self.scope.get("endpoint") or _nothing)
-        code = getattr(function, "__code__", None)
-        if code is None or function is _nothing:
-            return None
-        return Site(code.co_filename, code.co_firstlineno, code.co_name)
+        function = self.scope.get("endpoint")
+        code = getattr(python_inspect.unwrap(function), "__code__", None) if function else None
+        return Site(code.co_filename, code.co_firstlineno, code.co_name) if code else None
 
     def asked(self, query: Query, state: ORMExecuteState) -> Result[Any] | None:
         self._mappers.update(state.all_mappers)
@@ -193,14 +191,6 @@ class RequestWatch(Watch):
 
     def _moment(self) -> Moment:
         return Moment((self.site,) if self.site else ())
-
-
-@dataclass(frozen=True)
-class _Nothing:
-    def __call__(self) -> None: ...
-
-
-_nothing = _Nothing()
 
 
 @lru_cache(maxsize=1024)

@@ -11,6 +11,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -130,6 +131,11 @@ def raised_at(traceback: TracebackType | None) -> Moment:
             sites.append(Site(frame.f_code.co_filename, traceback.tb_lineno, frame.f_code.co_name))
         traceback = traceback.tb_next
     return Moment(tuple(reversed(sites)) or _served())
+
+
+def is_at(path: str, pattern: str) -> bool:
+    """Tell whether a file is one that a pattern names, by its whole path or by the end of it."""
+    return fnmatch(path, pattern) or fnmatch(path, f"*/{pattern}")
 
 
 def is_users(filename: str, frame: FrameType) -> bool:

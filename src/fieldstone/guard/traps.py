@@ -6,7 +6,6 @@ Each function looks at what an event tells and gives a finding, or None where al
 from __future__ import annotations
 
 import asyncio
-from fnmatch import fnmatch
 from weakref import ref
 
 from greenlet import getcurrent
@@ -15,7 +14,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.util.concurrency import in_greenlet
 
 from fieldstone.guard.findings import Finding, said
-from fieldstone.guard.sites import Moment, here, is_boundary
+from fieldstone.guard.sites import Moment, here, is_at, is_boundary
 from fieldstone.guard.statements import Statement
 
 _BUSY = "fieldstone_guard_busy"
@@ -144,7 +143,7 @@ def commit_in_helper(session: Session, commits_in: tuple[str, ...]) -> Finding |
         return None
     moment = here()
     site = moment.site
-    if site is None or any(fnmatch(site.path, f"*{pattern}") for pattern in commits_in):
+    if site is None or any(is_at(site.path, pattern) for pattern in commits_in):
         return None
     where = f" in {' or '.join(commits_in)}" if commits_in else ""
     return Finding(

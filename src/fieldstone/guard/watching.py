@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast, get_args
 
@@ -22,6 +21,7 @@ from fieldstone.guard.findings import Finding, GuardWarning, Kind
 from fieldstone.guard.lives import Query
 from fieldstone.guard.recording import Recorder
 from fieldstone.guard.repeats import repeats
+from fieldstone.guard.sites import is_at
 from fieldstone.guard.statements import Statement, report
 
 Mode = Literal["raise", "warn", "record"]
@@ -43,7 +43,7 @@ class Rules:
             return False
         places = [site.path for site in (finding.site, finding.cause) if site is not None]
         return not any(
-            allowed == finding.subject or any(_matches(place, allowed) for place in places)
+            allowed == finding.subject or any(is_at(place, allowed) for place in places)
             for allowed in self.allow
         )
 
@@ -250,7 +250,3 @@ def _warn(finding: Finding) -> None:
         warnings.warn(str(finding), GuardWarning, stacklevel=4)
     else:
         warnings.warn_explicit(str(finding), GuardWarning, finding.site.path, finding.site.line)
-
-
-def _matches(path: str, pattern: str) -> bool:
-    return fnmatch(path, pattern) or fnmatch(path, f"*/{pattern}")
