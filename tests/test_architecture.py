@@ -343,7 +343,9 @@ def test_no_module_takes_a_private_name_of_another(file: Path) -> None:
 
 def private(one: Import) -> bool:
     return any(
-        part.startswith("_") for part in (*one.module.split("."), one.name or "") if part != "__version__"
+        part.startswith("_")
+        for part in (*one.module.split("."), one.name or "")
+        if part not in ("__version__", "__all__")
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fieldstone.face import *  # noqa: F403  # the names are listed once, in __all__ there
+    from fieldstone.face import __all__ as __all__
 else:
 
     def __getattr__(name):
