@@ -1,6 +1,6 @@
 # What a developer runs, and what CI runs. Needs Python 3.11 or newer, and nothing else.
 #
-#   make run     start the task app on http://127.0.0.1:8000 (DATABASE_URL, HOST, PORT)
+#   make run     start the task app on http://127.0.0.1:8000 (DATABASE_URL, HOST, PORT, GUARD=1)
 #   make test    run all tests on SQLite and PostgreSQL (ARGS="-k name" to choose)
 #   make check   lint, format and types
 #   make bench   race Fieldstone against other stacks (QUICK=1, ONLY="E1 sqlite asgi", STACKS="s1 s7 fieldstone")

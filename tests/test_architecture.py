@@ -324,6 +324,14 @@ ROWS = (
         MODELS,
         NO_IO,
     ),
+    Row("guard", "errors listeners", "sqlalchemy greenlet"),
+    Row(
+        "face",
+        "aftercommit autocommit database errors filters guard history models paging.cursors "
+        "paging.navigation paging.pages reading reading.aggregates reading.answers reading.exports reading.plans "
+        "reading.streaming reading.trees resource scopes verbs visibility writing writing.bulk "
+        "writing.claiming writing.inserting writing.linking writing.upserting",
+    ),
     # The edges, each with its own framework.
     Row(
         "fastapi",
@@ -332,12 +340,12 @@ ROWS = (
         f"{MODELS} fastapi starlette anyio",
     ),
     Row("check", "errors", "typer rich watchfiles lsprotocol pygls"),
-    Row("testing", "errors database", "sqlalchemy pytest"),
+    Row("testing", "errors database guard", "sqlalchemy pytest"),
     *MIGRATIONS,
     Row("cli", "errors", "typer"),
     Row(
         "template",
-        "fieldstone fastapi migrations migrations.steps",
+        "fieldstone fastapi guard migrations migrations.steps",
         f"{MODELS} alembic fastapi fastapi_offline starlette jinja2 python_multipart rich uvicorn",
     ),
 )

@@ -19,3 +19,4 @@ compile requirements/dev.txt pyproject.toml --all-extras --group dev --constrain
 compile requirements/bench.txt pyproject.toml --extra sqlite --extra postgres --extra fastapi --extra testing --group bench \
     --constraint requirements/dev.txt "$@"
 compile requirements/server.txt --group server "$@"
+compile requirements/sqlalchemy20.txt --group sqlalchemy20 "$@"

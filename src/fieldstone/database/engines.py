@@ -17,7 +17,7 @@ from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util.concurrency import in_greenlet
 
-from fieldstone import copying
+from fieldstone.copying import prepare as prepare_copying
 from fieldstone.database import freshness, hops, retry, sqlite
 from fieldstone.database.settings import JSON_BY, Settings
 from fieldstone.database.urls import DatabaseUrl
@@ -108,7 +108,7 @@ def _prepare(engine: Engine, url: DatabaseUrl, settings: Settings) -> None:
     if url.dialect == "sqlite":
         sqlite.prepare(engine, url, lock_timeout=lock_timeout(url, settings))
     else:
-        copying.prepare(engine)
+        prepare_copying(engine)
         freshness.watch(engine, ping_after=settings.ping_after)
         retry.connect_patiently(
             engine,

@@ -1,6 +1,7 @@
 """`python -m fieldstone.template`: migrate the tables, plant the demo data, serve.
 
-DATABASE_URL chooses the database (sqlite:///tasks.db unless set), HOST and PORT the address.
+DATABASE_URL chooses the database (sqlite:///tasks.db unless set), HOST and PORT the address. GUARD=1
+adds /_guard, the page that shows what each request sent to the database.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def _serve(database: Database, listening: socket.socket) -> None:
     site = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     _say(f"\n  The board   {site}\n  The API     {site}/docs\n  Database    {database.url}\n")
     _say("Press Ctrl+C to stop.\n")
-    config = uvicorn.Config(create_app(database), log_level="warning", server_header=False)
+    config = uvicorn.Config(
+        create_app(database, guard=os.environ.get("GUARD") == "1"), log_level="warning", server_header=False
+    )
     uvicorn.Server(config).run(sockets=[listening])
 
 
