@@ -1,9 +1,9 @@
 # What a developer runs, and what CI runs. Needs Python 3.11 or newer, and nothing else.
 #
-#   make run     start the task app on http://127.0.0.1:8000 (DATABASE_URL, HOST, PORT)
+#   make run     start the task app on http://127.0.0.1:8000 (DATABASE_URL, HOST, PORT, GUARD=1)
 #   make test    run all tests on SQLite and PostgreSQL (ARGS="-k name" to choose)
 #   make check   lint, format and types
-#   make bench   run the benchmarks (BENCH="reading bulk paging" to choose)
+#   make bench   race Fieldstone against other stacks (QUICK=1, ONLY="E1 sqlite asgi", STACKS="s1 s7 fieldstone")
 #   make fuzz    send the task app ten times as many made-up requests as the tests do
 #   make docs    run every code block of README.md and docs/
 #   make lock    write the lock files anew from pyproject.toml
@@ -29,8 +29,8 @@ check:
 	$(PY) -m pyright
 
 bench:
-	@sh tools/environment.sh dev
-	@for name in $(or $(BENCH),reading bulk paging); do $(PY) -m benchmarks.$$name $(ARGS) || exit; done
+	@sh tools/environment.sh bench
+	@.venv-bench/bin/python -m benchmarks $(if $(QUICK),--quick) --only "$(ONLY)" --stacks "$(STACKS)" $(ARGS)
 
 fuzz:
 	@sh tools/environment.sh dev
@@ -45,7 +45,7 @@ lock:
 	@sh tools/lock.sh
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 help:
 	@sed -n 's/^#   //p' Makefile

@@ -1,144 +1,114 @@
-"""What the benchmarks do, apart from how: the tables with their rows, and the work that every stack is given.
+"""What every stack is given to do, and the answers that are right.
 
-10 projects, 50 workers, 20,000 tasks, about 2 assignments a task. E1 reads one task, E2 a hundred flat
-tasks, E3 a hundred tasks each with its project and its assignments (role and worker). A stack answers with
-the bytes that it would send; `same` compares the answers of all before anything is timed.
+10 projects, 50 workers, 20,000 tasks, about 2 assignments a task, and a million events. The answers are
+worked out here from the rows alone, by no stack and no database. Only the standard library is imported:
+each stack runs in a process of its own, and must not pay for what another one needs.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Protocol
-
-from sqlalchemy import MetaData, insert
-from sqlalchemy.orm import registry
-
-from fieldstone import Database, Field, Model, Relationship
-from fieldstone.models import NAMING_CONVENTION
-
-TASKS = 20_000
-WORKERS = 50
-PROJECTS = 10
-PAGE = 100
-BEGINNING = datetime(2026, 1, 1, 9, 30, tzinfo=UTC)
+from typing import Any, Literal
 
 Status = Literal["pending", "in_progress", "completed"]
 STATUSES: tuple[Status, ...] = ("pending", "in_progress", "completed")
+BEGINNING = datetime(2026, 1, 1, 9, 30, tzinfo=UTC)
+PAGE = 100
+Row = dict[str, Any]
 
 
-class Base(Model, registry=registry(metadata=MetaData(naming_convention=NAMING_CONVENTION))):
-    """Keep these tables apart from those of the other benchmarks."""
+@dataclass(frozen=True)
+class Size:
+    """How many rows there are; tests take fewer."""
+
+    tasks: int = 20_000
+    bulk: int = 10_000
+    events: int = 1_000_000
+    workers: int = 50
+    projects: int = 10
+
+    @property
+    def depth(self) -> int:
+        """How many events come before the deep page."""
+        return self.events * 9 // 10
 
 
-class Project(Base, table=True):
-    id: int | None = Field(default=None, primary_key=True)
-    name: str
-    tasks: list[Task] = Relationship(back_populates="project")
+@dataclass(frozen=True)
+class Work:
+    """One thing to do. `calls` is how many of them a stack makes in one turn."""
+
+    code: str
+    title: str
+    calls: int
+    writes: bool = False
 
 
-class Worker(Base, table=True):
-    id: str = Field(primary_key=True)
-    name: str
-    assignments: list[Assignment] = Relationship(back_populates="worker")
-
-
-class Task(Base, table=True):
-    id: int | None = Field(default=None, primary_key=True)
-    title: str = Field(max_length=200)
-    status: Status = "pending"
-    progress_percent: int = Field(default=0, ge=0, le=100)
-    created_at: datetime
-    project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
-    project: Project | None = Relationship(back_populates="tasks")
-    assignments: list[Assignment] = Relationship(back_populates="task")
-
-
-class Assignment(Base, table=True):
-    task_id: int = Field(foreign_key="task.id", primary_key=True)
-    worker_id: str = Field(foreign_key="worker.id", primary_key=True)
-    role: str = "assignee"
-    task: Task = Relationship(back_populates="assignments")
-    worker: Worker = Relationship(back_populates="assignments")
-
-
-class ProjectRead(Model):
-    id: int
-    name: str
-
-
-class WorkerRead(Model):
-    id: str
-    name: str
-
-
-class AssignmentRead(Model):
-    role: str
-    worker: WorkerRead
-
-
-class TaskFlat(Model):
-    id: int
-    title: str = Field(max_length=200)
-    status: Status
-    progress_percent: int = Field(ge=0, le=100)
-    created_at: datetime
-
-
-class TaskFull(TaskFlat):
-    project: ProjectRead | None
-    assignments: list[AssignmentRead]
-
-
-class Stack(Protocol):
-    """One way to do the work. `number` is a task's key, `after` the key that a list begins behind."""
-
-    name: str
-
-    async def open(self) -> None: ...
-    async def one(self, number: int) -> bytes: ...
-    async def flat(self, after: int) -> bytes: ...
-    async def full(self, after: int) -> bytes: ...
-    async def close(self) -> None: ...
-
-
-WORK: Mapping[str, str] = {
-    "E1": "one",
-    "E2": "flat",
-    "E3": "full",
-}
-TITLES: Mapping[str, str] = {
-    "E1": "one task",
-    "E2": f"{PAGE} flat tasks",
-    "E3": f"{PAGE} tasks, each with project and assignments",
+WORKS = {
+    work.code: work
+    for work in (
+        Work("E1", "one task", 25),
+        Work("E2", f"{PAGE} flat tasks", 10),
+        Work("E3", f"{PAGE} tasks, each with its project and its assignments with their workers", 5),
+        Work("E4", "create a task", 15, writes=True),
+        Work("E5", "change two fields of a task", 15, writes=True),
+        Work("E6", "10,000 tasks in bulk, validated", 1, writes=True),
+        Work("M6", "a stream of 1,000,000 events", 1),
+        Work("P0", f"the first page of {PAGE} events", 10),
+        Work("P9", f"the page behind 900,000 of 1,000,000 events, {PAGE} events", 10),
+    )
 }
 
 
-def fill(database: Database) -> None:
-    """Make the tables and their rows."""
-    database.create_all(Base.metadata)
-    with database.transaction() as session:
-        for model, values in rows().items():
-            session.connection().execute(insert(model), values)
-        session.connection().exec_driver_sql("ANALYZE")
-
-
-def rows() -> dict[type[Any], list[dict[str, Any]]]:
-    """Make the rows: the same in every run."""
-    return {
-        Project: [{"id": n, "name": f"Project {n}"} for n in range(1, PROJECTS + 1)],
-        Worker: [{"id": f"@worker-{n}", "name": f"Worker {n}"} for n in range(WORKERS)],
-        Task: [task(n) for n in range(1, TASKS + 1)],
-        Assignment: [
-            {"task_id": n, "worker_id": f"@worker-{(n * 7 + k * 13) % WORKERS}", "role": "assignee"}
-            for n in range(1, TASKS + 1)
-            for k in range(n % 5)
-        ],
+def argument(code: str, number: int, size: Size) -> Any:
+    """Give what call `number` works on: a key, an offset, or what a client sends."""
+    given: dict[str, Callable[[], Any]] = {
+        "E1": lambda: key(number, size),
+        "E2": lambda: offset(number, size),
+        "E3": lambda: offset(number, size),
+        "E4": lambda: body(new_task(number, size)),
+        "E5": lambda: (changed_key(number, size), body(change(number))),
+        "E6": lambda: body(bulk(size)),
+        "P0": lambda: 0,
+        "P9": lambda: size.depth,
     }
+    return given[code]()
 
 
-def task(number: int) -> dict[str, Any]:
+def expected(code: str, number: int, size: Size) -> Any:
+    """Give the right answer to call `number`, as JSON holds it, apart from the key of a new row."""
+    first = offset(number, size) + 1
+    right: dict[str, Callable[[], Any]] = {
+        "E1": lambda: flat(task(key(number, size))),
+        "E2": lambda: [flat(task(n)) for n in range(first, first + PAGE)],
+        "E3": lambda: [full(task(n), size) for n in range(first, first + PAGE)],
+        "E4": lambda: flat(new_task(number, size)),
+        "E5": lambda: flat(task(changed_key(number, size))) | change(number),
+        "E6": lambda: {"created": size.bulk},
+        "P0": lambda: events(size, 0),
+        "P9": lambda: events(size, size.depth),
+    }
+    return right[code]()
+
+
+def offset(number: int, size: Size) -> int:
+    """Give where a list begins: at a whole page, never so deep that skipping would be what is measured."""
+    return number * PAGE % (size.tasks // 20)
+
+
+def key(number: int, size: Size) -> int:
+    """Give a task of the half that only reads touch."""
+    return number * 7919 % (size.tasks // 2) + 1
+
+
+def changed_key(number: int, size: Size) -> int:
+    """Give a task of the other half, which is left changed."""
+    return size.tasks // 2 + key(number, size)
+
+
+def task(number: int) -> Row:
     return {
         "id": number,
         "title": f"Task {number}: café, 東京",
@@ -149,21 +119,110 @@ def task(number: int) -> dict[str, Any]:
     }
 
 
-def same(answers: Mapping[str, bytes]) -> None:
-    """Refuse answers that differ in anything but the order of children and the spelling of JSON."""
-    read = {name: canonical(json.loads(answer)) for name, answer in answers.items()}
-    first, *others = read
-    for other in others:
-        if read[other] != read[first]:
-            raise SystemExit(f"{other} and {first} answer differently, so their times mean nothing")
+def assignments(number: int, size: Size) -> list[Row]:
+    """Give the assignments of a task, in the order of their key."""
+    keys = sorted(f"@worker-{(number * 7 + k * 13) % size.workers}" for k in range(number % 5))
+    return [{"task_id": number, "worker_id": key, "role": "assignee"} for key in keys]
+
+
+def project(number: int) -> Row:
+    return {"id": number, "name": f"Project {number}"}
+
+
+def worker(key: str) -> Row:
+    return {"id": key, "name": f"Worker {key.removeprefix('@worker-')}"}
+
+
+def event(number: int, size: Size) -> Row:
+    return {"id": number, "at": number * 7919 % size.events, "kind": "note" if number % 2 == 0 else "task"}
+
+
+def tables(size: Size) -> Iterator[tuple[str, Iterable[Row]]]:
+    """Give the tables of the work with their rows, but for the events, which have a database of their own."""
+    yield "project", (project(n) for n in range(1, size.projects + 1))
+    yield "worker", (worker(f"@worker-{n}") for n in range(size.workers))
+    yield "task", (task(n) for n in range(1, size.tasks + 1))
+    yield "assignment", (one for n in range(1, size.tasks + 1) for one in assignments(n, size))
+
+
+def events(size: Size, before: int) -> list[Row]:
+    """Give a page of events, the latest first, behind so many others."""
+    back = pow(7919, -1, size.events)
+    latest = range(size.events - 1 - before, max(size.events - 1 - before - PAGE, -1), -1)
+    return [event(at * back % size.events or size.events, size) for at in latest]
+
+
+def flat(row: Row) -> Row:
+    return {name: instant(value) for name, value in row.items() if name != "project_id"}
+
+
+def full(row: Row, size: Size) -> Row:
+    return flat(row) | {
+        "project": project(row["project_id"]),
+        "assignments": [
+            {"role": one["role"], "worker": worker(one["worker_id"])} for one in assignments(row["id"], size)
+        ],
+    }
+
+
+def new_task(number: int, size: Size) -> Row:
+    """Give the values of a task that is not there yet."""
+    row = task(number % size.tasks + 1)
+    del row["id"]
+    return row | {"created_at": instant(row["created_at"])}
+
+
+def change(number: int) -> Row:
+    return {"status": STATUSES[number % 3], "progress_percent": number * 37 % 101}
+
+
+def bulk(size: Size, **spoiled: Any) -> list[Row]:
+    """Give many new tasks; what is spoiled stands in the last of them."""
+    rows = [new_task(n, size) for n in range(size.bulk)]
+    rows[-1] |= spoiled
+    return rows
+
+
+def body(value: Any) -> bytes:
+    """Give a value as a client sends it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def instant(value: Any) -> Any:
+    """Write a moment as JSON has it."""
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
 def canonical(value: Any) -> Any:
+    """Give a JSON value without what may differ: the order of children, and the spelling of a moment."""
     if isinstance(value, list):
         return [canonical(one) for one in value]
-    if isinstance(value, dict):
-        found = {name: canonical(one) for name, one in value.items()}
-        if "assignments" in found:
-            found["assignments"].sort(key=lambda one: one["worker"]["id"])
-        return found
-    return value
+    if not isinstance(value, dict):
+        return value
+    found = {name: canonical(one) for name, one in value.items()}
+    if isinstance(found.get("assignments"), list):
+        found["assignments"].sort(key=lambda one: json.dumps(one, sort_keys=True))
+    if isinstance(found.get("created_at"), str):
+        found["created_at"] = datetime.fromisoformat(found["created_at"]).isoformat()
+    return found
+
+
+def difference(answer: Any, right: Any) -> str | None:
+    """Say what is wrong with an answer, in a few words; None when nothing is."""
+    if canonical(answer) == canonical(right):
+        return None
+    if isinstance(right, list):
+        if not isinstance(answer, list):
+            return f"not a list of rows, but {_shown(answer)}"
+        if len(answer) != len(right):
+            return f"{len(answer)} rows instead of {len(right)}"
+        pairs = zip(answer, right, strict=True)
+        wrong = [(one, other) for one, other in pairs if canonical(one) != canonical(other)]
+        found, wanted = (_shown(one) for one in wrong[0])
+        return f"{len(wrong)} of {len(right)} rows differ: {found} instead of {wanted}"
+    return f"{_shown(answer)} instead of {_shown(right)}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(canonical(value), ensure_ascii=False)
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "fieldstone"
 
 # Packages whose modules are rooms of their own; their `__init__` is the face that others take from.
-PACKAGES = {"models", "schemas", "violations", "database", "reading", "paging", "writing"}
+PACKAGES = {"models", "schemas", "violations", "database", "reading", "paging", "writing", "migrations"}
 
 
 @dataclass(frozen=True)

@@ -8,27 +8,14 @@ in a circle.
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-import fieldstone
-from tests.imports import FILES, PACKAGE, ROOM_NAMES, ROOT, Import, file_name, imports, parsed, room_of
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one module, or one package with all its modules, may import, and which names it must not use."""
-
-    room: str
-    rooms: str = ""
-    libraries: str = ""
-    never: str = ""
-
+from tests.imports import FILES, ROOM_NAMES, ROOT, file_name, imports, parsed, room_of
+from tests.rows import MIGRATIONS, Row
 
 PYDANTIC = "pydantic pydantic_core annotated_types typing_extensions"
 MODELS = f"{PYDANTIC} sqlalchemy sqlmodel"
@@ -41,7 +28,10 @@ NO_ENGINE = "AsyncEngine Engine create_engine create_async_engine"
 ROWS = (
     Row("errors"),
     Row("cache"),
-    Row("verbs", "errors", "sqlalchemy sqlmodel"),
+    Row("autocommit", "", "sqlalchemy sqlmodel"),
+    Row("verbs", "errors autocommit", "sqlalchemy sqlmodel"),
+    Row("listeners", "cache", "sqlalchemy", NO_IO),
+    Row("copying", "", "sqlalchemy", "create_engine create_async_engine exec execute commit flush"),
     # What a model declares, and what follows from it.
     Row("models.annotations", "errors", MODELS, NO_IO),
     Row("models.fields", "errors", MODELS, NO_IO),
@@ -51,9 +41,10 @@ ROWS = (
     Row("models.relationships", "errors models.annotations", MODELS, NO_IO),
     Row("models.inputs", "", MODELS, NO_IO),
     Row("models.validation", "errors models.fields models.columns models.inputs", MODELS, NO_IO),
+    Row("models.batches", "cache models.fields models.inputs models.validation", MODELS, NO_IO),
     Row(
         "models.flush",
-        "errors models.columns models.validation",
+        "errors listeners models.columns models.validation",
         MODELS,
         "Engine create_engine exec commit",
     ),
@@ -74,7 +65,7 @@ ROWS = (
     Row("models", "models.fields models.constraints models.partials models.model"),
     Row("schemas.tables", "errors", MODELS, NO_IO),
     Row("schemas.loosening", "models.columns", MODELS, NO_IO),
-    Row("schemas.values", "errors models.columns models.fields schemas.tables", MODELS, NO_IO),
+    Row("schemas.values", "errors cache models.columns models.fields schemas.tables", MODELS, NO_IO),
     Row(
         "schemas.comparison",
         "errors models models.columns models.validation schemas.tables schemas.loosening schemas.values",
@@ -99,26 +90,33 @@ ROWS = (
     Row("database.settings", "errors database.urls", "pydantic pydantic_settings", NO_IO),
     Row("database.retry", "errors violations.failures", "sqlalchemy"),
     Row("database.hops", "", "sqlalchemy"),
+    Row("database.freshness", "", "sqlalchemy"),
     Row("database.sqlite", "errors violations.failures database.urls database.hops", "sqlalchemy"),
     Row(
         "database.engines",
-        "errors violations.evidence violations.failures database.retry database.settings "
-        "database.hops database.sqlite database.urls",
+        "errors copying violations.evidence violations.failures database.retry database.settings "
+        "database.freshness database.hops database.sqlite database.urls",
         "sqlalchemy",
     ),
     Row(
+        "database.bare",
+        "errors autocommit listeners violations violations.failures database.freshness database.sqlite",
+        "sqlalchemy sqlmodel",
+    ),
+    Row("database.talking", "autocommit database.bare database.hops database.sqlite", "sqlalchemy"),
+    Row(
         "database.database",
-        "errors violations database.engines database.retry database.settings database.sqlite database.urls",
+        "errors autocommit violations database.bare database.engines database.retry database.settings "
+        "database.sqlite database.talking database.urls",
         "sqlalchemy sqlmodel",
     ),
     Row("database", "database.database database.settings database.urls"),
     # From a schema to rows, and back.
     Row("keys", "errors cache", MODELS, NO_IO),
-    Row("listeners", "", "sqlalchemy", NO_IO),
     Row("visibility", "listeners models", MODELS, NO_IO),
     Row("branches", "cache keys", MODELS, NO_IO),
     Row("scopes", "errors keys models models.validation visibility", MODELS, NO_COMMIT),
-    Row("writing.cycles", "errors cache keys models branches", MODELS, NO_COMMIT),
+    Row("writing.cycles", "errors cache keys listeners models branches", MODELS, NO_COMMIT),
     Row("reading.twins", "cache models.inputs", MODELS, NO_IO),
     Row("reading.forms", "", PYDANTIC, NO_IO),
     Row("reading.anatomy", "models.fields reading.twins", MODELS, NO_IO),
@@ -133,7 +131,8 @@ ROWS = (
     Row("reading.unreadable", "errors keys violations.failures", MODELS, NO_COMMIT),
     Row("reading.objects", "reading.twins reading.unreadable", MODELS, NO_IO),
     Row("reading.assembly", "errors cache keys reading.plans visibility", MODELS, NO_IO),
-    Row("reading.preparation", "reading.assembly", "sqlalchemy", NO_IO),
+    Row("reading.effects", "", "sqlalchemy", NO_IO),
+    Row("reading.preparation", "reading.assembly reading.effects", "sqlalchemy", NO_IO),
     Row(
         "reading.composition",
         "reading.plans reading.exactness reading.expressions reading.assembly reading.preparation",
@@ -144,7 +143,8 @@ ROWS = (
     Row("reading.shapes", "reading.plans reading.assembly", "", NO_IO),
     Row(
         "reading.gathering",
-        "keys listeners reading.plans reading.assembly reading.preparation reading.latency reading.shapes "
+        "autocommit keys listeners reading.plans reading.assembly reading.preparation reading.latency "
+        "reading.shapes "
         "reading.unreadable violations.evidence",
         "sqlalchemy sqlmodel",
         NO_COMMIT,
@@ -165,7 +165,8 @@ ROWS = (
     ),
     Row(
         "reading.ways",
-        "keys reading.composed reading.anatomy reading.forms reading.plans reading.objects reading.assembly "
+        "autocommit keys reading.composed reading.anatomy reading.forms reading.plans reading.objects "
+        "reading.assembly "
         "reading.preparation reading.gathering reading.rendering reading.unreadable scopes visibility",
         MODELS,
         NO_COMMIT,
@@ -177,15 +178,22 @@ ROWS = (
     Row("paging.pages", "errors cache paging.ordering", MODELS, NO_IO),
     Row("paging.navigation", "paging.pages"),
     Row(
+        "reading.asking",
+        "autocommit keys reading.gathering reading.preparation reading.ways visibility",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
         "reading.fetching",
-        "errors verbs keys reading.plans reading.assembly reading.ways paging.cursors "
-        "paging.keyset paging.pages visibility",
+        "errors autocommit verbs keys reading.plans reading.assembly reading.ways reading.asking "
+        "paging.cursors paging.keyset paging.pages",
         MODELS,
         NO_COMMIT,
     ),
     Row(
         "reading.answers",
-        "errors cache verbs reading.rendering reading.ways reading.fetching paging.cursors paging.pages",
+        "errors autocommit cache verbs reading.rendering reading.ways reading.asking reading.fetching "
+        "paging.cursors paging.pages",
         MODELS,
         NO_COMMIT,
     ),
@@ -227,6 +235,41 @@ ROWS = (
         MODELS,
         NO_COMMIT,
     ),
+    Row("writing.commands", "keys", MODELS, NO_IO),
+    Row(
+        "writing.straight",
+        "cache keys listeners models models.batches models.columns scopes writing.rows",
+        MODELS,
+        NO_IO,
+    ),
+    Row(
+        "writing.storing",
+        "errors cache keys schemas.values reading.anatomy reading.assembly reading.forms reading.gathering "
+        "reading.plans reading.rendering reading.unreadable reading.ways violations violations.evidence "
+        "writing.commands writing.cycles writing.straight writing.versions",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
+        "writing.answers",
+        "autocommit verbs keys listeners reading.fetching reading.plans reading.ways writing.single "
+        "writing.storing writing.straight writing.versions",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
+        "writing.blocks",
+        "errors cache keys listeners copying models.batches models.validation schemas.values "
+        "violations.evidence writing.commands writing.cycles writing.rows writing.straight",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
+        "writing.inserting",
+        "autocommit verbs keys scopes violations writing.blocks writing.cycles writing.returned writing.rows",
+        MODELS,
+        NO_COMMIT,
+    ),
     Row("writing.links", "errors cache keys branches schemas visibility", MODELS, NO_IO),
     Row(
         "writing.linking",
@@ -262,7 +305,11 @@ ROWS = (
         "reading.trees",
     ),
     Row("paging", "paging.cursors paging.navigation paging.pages"),
-    Row("writing", "writing.bulk writing.claiming writing.linking writing.single writing.upserting"),
+    Row(
+        "writing",
+        "writing.answers writing.bulk writing.claiming writing.inserting writing.linking writing.single "
+        "writing.upserting",
+    ),
     Row(
         "history",
         "errors cache verbs listeners models models.fields keys writing.uniques paging.pages reading "
@@ -277,25 +324,29 @@ ROWS = (
         MODELS,
         NO_IO,
     ),
+    Row("guard", "errors listeners", "sqlalchemy greenlet"),
+    Row(
+        "face",
+        "aftercommit autocommit database errors filters guard history models paging.cursors "
+        "paging.navigation paging.pages reading reading.aggregates reading.answers reading.exports reading.plans "
+        "reading.streaming reading.trees resource scopes verbs visibility writing writing.bulk "
+        "writing.claiming writing.inserting writing.linking writing.upserting",
+    ),
     # The edges, each with its own framework.
     Row(
         "fastapi",
-        "errors cache verbs violations database keys paging.cursors paging.pages "
+        "errors autocommit cache verbs violations database keys paging.cursors paging.pages "
         "paging.navigation filters reading reading.exports writing resource scopes",
         f"{MODELS} fastapi starlette anyio",
     ),
     Row("check", "errors", "typer rich watchfiles lsprotocol pygls"),
-    Row("testing", "errors database", "sqlalchemy pytest"),
-    Row(
-        "migrations",
-        "errors violations.failures database models models.columns",
-        "sqlalchemy sqlmodel alembic typer rich",
-    ),
+    Row("testing", "errors database guard", "sqlalchemy pytest"),
+    *MIGRATIONS,
     Row("cli", "errors", "typer"),
     Row(
         "template",
-        "fieldstone fastapi",
-        f"{MODELS} fastapi fastapi_offline starlette jinja2 python_multipart rich uvicorn",
+        "fieldstone fastapi guard migrations migrations.steps",
+        f"{MODELS} alembic fastapi fastapi_offline starlette jinja2 python_multipart rich uvicorn",
     ),
 )
 TABLE = {row.room: row for row in ROWS}
@@ -342,41 +393,6 @@ def test_a_module_uses_no_name_that_its_row_forbids(file: Path) -> None:
         if name in forbidden
     ]
     assert not used
-
-
-@pytest.mark.parametrize("file", FILES, ids=file_name)
-def test_no_module_takes_a_private_name_of_another(file: Path) -> None:
-    taken = [str(one) for one in imports(file) if one.library == "fieldstone" and private(one)]
-    assert not taken
-
-
-def private(one: Import) -> bool:
-    return any(
-        part.startswith("_") for part in (*one.module.split("."), one.name or "") if part != "__version__"
-    )
-
-
-@pytest.mark.parametrize("file", [f for f in FILES if room_of(f) == "template"], ids=file_name)
-def test_the_template_takes_public_names_only(file: Path) -> None:
-    for one in imports(file):
-        if one.library == "fieldstone" and one.room != "template":
-            public = importlib.import_module(one.module).__all__
-            assert one.name in public, f"{one} is not public"
-
-
-@pytest.mark.parametrize("module", ["fieldstone", "fieldstone.fastapi", "fieldstone.testing"])
-def test_public_names_are_sorted_and_taken_from_the_rooms(module: str) -> None:
-    imported = importlib.import_module(module)
-    offered = {one.name for one in imports(Path(str(imported.__file__))) if one.library == "fieldstone"}
-    assert imported.__all__ == sorted(imported.__all__)
-    assert set(imported.__all__) <= offered
-
-
-def test_the_face_of_the_package_holds_public_names_and_nothing_else() -> None:
-    face = PACKAGE / "__init__.py"
-    assert {one.name for one in imports(face)} == set(fieldstone.__all__)
-    allowed = (ast.Expr, ast.ImportFrom, ast.Assign)
-    assert all(isinstance(statement, allowed) for statement in parsed(face).body)
 
 
 def test_the_page_about_the_architecture_names_every_room() -> None:

@@ -18,8 +18,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from fieldstone import ConfigurationError, Database, count, create, exists, get
 from fieldstone.fastapi import (
+    AsyncAutocommit,
     AsyncReadSession,
     AsyncWriteSession,
+    Autocommit,
     CurrentDatabase,
     ReadSession,
     WriteSession,
@@ -77,6 +79,26 @@ async def test_dependencies_of_one_request_share_its_session(
         return first == id(session) == id(reading) and await exists(reading, select(Team))
 
     assert (await client.post("/async" if face.is_async else "/sync")).json() is True
+
+
+async def test_an_endpoint_of_one_verb_needs_no_session(
+    face: Face, app: FastAPI, client: httpx.AsyncClient
+) -> None:
+    @app.post("/sync")
+    def write(db: Autocommit) -> int:
+        create(db, Team, BLUE)
+        return count(db, select(Team))
+
+    @app.post("/async")
+    async def write_async(db: AsyncAutocommit) -> int:
+        await create(db, Team, BLUE)
+        return await count(db, select(Team))
+
+    address = "/async" if face.is_async else "/sync"
+    assert (await client.post(address)).json() == 1
+    assert (await client.post(address)).status_code == 409  # its name is taken, and the first stays stored
+    assert await stored_teams(face) == ["Blue"]
+    assert connections_in_use(face) == 0
 
 
 def counted(session: ReadSession) -> int:

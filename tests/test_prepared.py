@@ -13,8 +13,8 @@ from sqlmodel import col
 
 from fieldstone import InvalidValues, Model, fetch, first, get, json, json_page, page, plan
 from fieldstone.reading import rendering
-from fieldstone.reading.fetching import select_all
-from fieldstone.reading.ways import Found
+from fieldstone.reading.fetching import every
+from fieldstone.reading.ways import Found, ask
 from fieldstone.testing import count_statements
 from tests import domain, specimens
 from tests.domain import (
@@ -42,7 +42,7 @@ def titles(found: list[Any]) -> list[str]:
 
 
 def way_of(session: Any, statement: Any, schema: Any) -> str:
-    found: Found = select_all(session, statement, schema)
+    found: Found = ask(session, every(statement, schema))
     return type(found).__name__
 
 
@@ -253,4 +253,4 @@ async def test_both_writers_of_json_write_the_same(face: Face) -> None:
 
 
 def written(session: Any) -> Any:
-    return select_all(session, select(specimens.Specimen), specimens.SpecimenFull).written()
+    return ask(session, every(select(specimens.Specimen), specimens.SpecimenFull)).written()

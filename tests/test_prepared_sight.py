@@ -35,7 +35,8 @@ from fieldstone import (
     within,
 )
 from fieldstone.reading import get_versioned
-from fieldstone.reading.fetching import select_all
+from fieldstone.reading.fetching import every
+from fieldstone.reading.ways import ask
 from tests import archive, tenants
 from tests.archive import Board, BoardFull, Card, CardFull
 from tests.faces import Face
@@ -74,7 +75,7 @@ def nothing_hidden() -> Iterator[None]:
 
 
 def way_of(session: Any, statement: Any, schema: Any) -> str:
-    return type(select_all(session, statement, schema)).__name__
+    return type(ask(session, every(statement, schema))).__name__
 
 
 def by_key(session: Any, verb: Any, model: Any, schema: Any) -> list[Any]:

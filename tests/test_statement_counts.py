@@ -33,8 +33,10 @@ from fieldstone import (
     get,
     get_for_update,
     json,
+    json_create,
     json_get,
     json_page,
+    json_patch,
     json_seek,
     link,
     one,
@@ -112,6 +114,10 @@ READS = [
 
 WRITES = [
     call("`create`", create, Worker, {"id": "@new", "name": "New"}),
+    call(
+        "`create` with `into`, `json_create`", json_create, Worker, {"id": "@new", "name": "New"}, WorkerRead
+    ),
+    call("`patch` with `into`, `json_patch`", json_patch, Worker, "@ada", {"name": "Countess"}, WorkerRead),
     call("`patch`", patch, Worker, "@ada", {"name": "Countess"}),
     call("`delete`", delete, Tag, 1),
     call("`create_many`", create_many, Worker, MANY),

@@ -16,6 +16,7 @@ class Wire:
     """Carry bytes to a server, until the client sends `cut_at`.
 
     `deliver` says whether the server still receives what was cut at; its answer never arrives.
+    `round_trips` counts how often a client spoke and was answered, one client at a time.
     """
 
     host: str
@@ -24,23 +25,30 @@ class Wire:
     cut_at: bytes | None = None
     deliver: bool = False
     connections: int = 0
+    round_trips: int = 0
+    _asking: bool = False
     _sockets: list[socket.socket] = field(default_factory=list)
 
     def carry(self, client: socket.socket) -> None:
         server = socket.create_connection((self.host, self.server_port))
         self.connections += 1
         self._sockets += [client, server]
-        up = threading.Thread(target=self._pump, args=(client, server, self._is_cut), daemon=True)
-        down = threading.Thread(target=self._pump, args=(server, client, lambda _: False), daemon=True)
+        up = threading.Thread(target=self._pump, args=(client, server, self._is_cut, True), daemon=True)
+        down = threading.Thread(target=self._pump, args=(server, client, lambda _: False, False), daemon=True)
         up.start()
         down.start()
 
     def _is_cut(self, data: bytes) -> bool:
         return self.cut_at is not None and self.cut_at in data
 
-    def _pump(self, source: socket.socket, target: socket.socket, is_cut: Callable[[bytes], bool]) -> None:
+    def _pump(
+        self, source: socket.socket, target: socket.socket, is_cut: Callable[[bytes], bool], asking: bool
+    ) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                if asking and not self._asking:  # the client speaks again after an answer
+                    self.round_trips += 1
+                self._asking = asking
                 if is_cut(data):
                     self.cut_at = None
                     source.shutdown(socket.SHUT_RDWR)

@@ -1,8 +1,11 @@
-"""Who listens to a session's statements, and whether a read concerns them.
+"""Who listens to a session's statements and to its instances, and whether a read or a write concerns them.
 
 A listener of `do_orm_execute` may change a statement or answer it itself, so a read that does not go through
 Session.execute would go past it. Those that are known to let reads pass, or to do no more than add options,
 say so here. Whoever says nothing is heard.
+
+A write without instances goes past the listeners of a flush, too. Those that have nothing to do about a model
+that is neither audited nor a tree say so as well.
 """
 
 from __future__ import annotations
@@ -10,14 +13,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.interfaces import ORMOption
+
+from fieldstone.cache import cached
 
 ListenerT = TypeVar("ListenerT", bound=Callable[..., Any])
 Options = tuple[ORMOption, ...]
 
+AUDITED = "fieldstone audited"
+"""Key of Table.info: a table of which a history is kept."""
+
 _IDLE = "fieldstone_idle"
 _ADDED = "fieldstone_added"
+_IDLE_AT_WRITES = "fieldstone_idle_at_writes"
 
 
 def idle_at_reads(
@@ -42,6 +52,53 @@ def adding_at_reads(*options: ORMOption) -> Callable[[ListenerT], ListenerT]:
     return mark
 
 
+def idle_at_plain_writes(listener: ListenerT) -> ListenerT:
+    """Mark a listener that does nothing about a write that needs no instance (see `writing.straight`)."""
+    setattr(listener, _IDLE_AT_WRITES, True)
+    return listener
+
+
+_OF_SESSIONS = (
+    "before_flush",
+    "after_flush",
+    "after_flush_postexec",
+    "before_attach",
+    "after_attach",
+    "loaded_as_persistent",
+    "transient_to_pending",
+    "pending_to_persistent",
+)
+_OF_MAPPERS = ("before_insert", "after_insert", "before_update", "after_update")
+_OF_INSTANCES = ("init", "init_failure", "load", "refresh_flush")
+_OF_ATTRIBUTES = ("set", "init_scalar", "remove")
+
+
+def concerned_by_write(session: Session, model: type[Any]) -> str | None:
+    """Name an event that somebody listens to when an instance of this model is written, if any does."""
+    for events, names in ((session.dispatch, _OF_SESSIONS), *_events_of(model)):
+        for name in names:
+            listeners = getattr(events, name)
+            if listeners and not all(hasattr(one, _IDLE_AT_WRITES) or _readies(one) for one in listeners):
+                return name
+    return None
+
+
+@cached
+def _events_of(model: type[Any]) -> tuple[tuple[Any, tuple[str, ...]], ...]:
+    mapper = sa_inspect(model)
+    manager = mapper.class_manager
+    attributes = [(manager[one.key].dispatch, _OF_ATTRIBUTES) for one in mapper.column_attrs]
+    return ((mapper.dispatch, _OF_MAPPERS), (manager.dispatch, _OF_INSTANCES), *attributes)
+
+
+def _readies(listener: Any) -> bool:
+    """Tell the mapper's own listener, which readies all mappers at the first instance."""
+    return bool(listener.__module__ == _MAPPING)
+
+
+_MAPPING = "sqlalchemy.orm.mapper"
+
+
 def added_at_reads(session: Session) -> Options | None:
     """Give the options that a read of this session gets, or None where a listener might do more to it."""
     added: Options = ()
@@ -52,6 +109,11 @@ def added_at_reads(session: Session) -> Options | None:
         elif not getattr(listener, _IDLE, _never)(session):
             return None
     return added
+
+
+def is_ours(listener: Any) -> bool:
+    """Tell whether a listener is of this package, which knows what it listens for."""
+    return str(getattr(listener, "__module__", "")).startswith("fieldstone.")
 
 
 def _never(session: Session) -> bool:

@@ -9,10 +9,10 @@ import pytest
 
 from fieldstone import Database
 from fieldstone.template.app import create_app
-from fieldstone.template.models import Task
 from tests.faces import DIALECTS
 from tests.hostile.attack import Attacked, plant
 from tests.serving import client_of
+from tests.template.migrated import migrated
 
 
 @pytest.fixture(scope="module", params=DIALECTS)
@@ -26,7 +26,7 @@ async def attacked(
         else:
             url = lent.enter_context(request.getfixturevalue("postgres_databases").lend())
         async with Database(url) as database:
-            await database.create_all_async(Task.metadata)
+            migrated(database)
             plant(database)
             async with client_of(create_app(database)) as client:
                 yield Attacked(database, client)

@@ -22,6 +22,7 @@ from fieldstone.template.resources import tasks
 from fieldstone.template.schemas import TaskSummary
 from tests.hostile.attack import LONGEST_ANSWER, Attacked
 from tests.serving import client_of
+from tests.template.migrated import migrated
 
 LISTS = ["/api/projects", "/api/tasks", "/api/workers"]
 NOT_TEXT = ["%00", "a%00b"]
@@ -335,7 +336,7 @@ async def test_any_query_finds_tasks_or_is_refused_by_name(
 
 
 async def test_a_list_of_a_deep_tree_is_read_to_its_bound(database: Database) -> None:
-    database.create_all(Task.metadata)
+    migrated(database)
     with database.transaction() as session:
         parent = None
         for number in range(60):

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, text
 
 from fieldstone import Database
 from fieldstone.template.app import create_app
-from fieldstone.template.models import Task
 from tests.hostile.attack import plant
 from tests.serving import client_of
 from tests.template.markup import parse
+from tests.template.migrated import migrated
 
 # Table, row, and what it is set to.
 BADLY: list[tuple[str, str, str]] = [
@@ -59,7 +59,7 @@ PEOPLE = ["/", "/?status=pending", "/projects", "/projects/shop", "/workers", "/
 
 @pytest.fixture
 async def planted(database: Database) -> Database:
-    await database.create_all_async(Task.metadata)
+    migrated(database)
     plant(database)
     return database
 
@@ -132,7 +132,7 @@ async def test_a_word_where_sqlite_should_hold_something_else_breaks_no_list_and
     tmp_path: Path, change: str
 ) -> None:
     async with Database(f"sqlite:///{tmp_path}/words.db") as database:
-        await database.create_all_async(Task.metadata)
+        migrated(database)
         plant(database)
         write_badly(database, "task", "id = 1", change)
         async with client_of(create_app(database)) as client:

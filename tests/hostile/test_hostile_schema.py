@@ -24,10 +24,10 @@ from starlette.testclient import TestClient
 
 from fieldstone import Database
 from fieldstone.template.app import create_app
-from fieldstone.template.models import Task
 from fieldstone.template.seed import seed
 from tests.conftest import FreshUrl
 from tests.faces import Dialect
+from tests.template.migrated import migrated
 
 # Schemathesis is imported by the tests alone: it takes a second, which all others need not wait.
 Requests = st.SearchStrategy[Any]
@@ -62,7 +62,7 @@ def cases_of(dialect: Dialect) -> int:
 def served(url: str) -> Iterator[TestClient]:
     """Serve the app over its demo data, in one event loop for all requests."""
     database = Database(url)
-    database.create_all(Task.metadata)
+    migrated(database)
     assert seed(database)
     with TestClient(create_app(database), raise_server_exceptions=False, base_url=SITE) as client:
         yield client

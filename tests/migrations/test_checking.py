@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from fieldstone import Database, Field, Model
-from fieldstone.migrations import HistoryBroken, check_migrations
+from fieldstone.migrations import (
+    HistoryBroken,
+    MigrationRefused,
+    check_migrations,
+    differences,
+    downgrade,
+    stamp,
+    status,
+    upgrade,
+)
 from tests.conftest import FreshUrl
 from tests.migrations.workbench import Bench, models
 
@@ -73,3 +82,60 @@ def test_a_downgrade_that_does_not_undo_is_found(grown: Bench, fresh_url: FreshU
         broken.value
     )
     assert down
+
+
+BRANCHES: dict[str, Any] = {
+    "basement": None,  # whose name begins as "base" does
+    "left": "basement",
+    "right": "basement",
+    "merged": ("left", "right"),
+    "after": "merged",
+}
+
+
+@pytest.fixture
+def branched(bench: Bench) -> Bench:
+    """Give a project of two branches, joined, whose models are what they make."""
+
+    class Base(Model, registry=models()):
+        pass
+
+    for name in BRANCHES:
+        make: Any = type(Model)
+        namespace = {
+            "__module__": __name__,
+            "__qualname__": name,
+            "__annotations__": {"id": int | None},
+            "id": Field(default=None, primary_key=True),
+        }
+        if name != "merged":
+            make(name, (Base,), namespace, table=True)
+    bench.models_are(Base)
+    bench.project.location.mkdir()
+    for name, below in BRANCHES.items():
+        made = f"op.create_table({name!r}, sa.Column('id', sa.Integer, primary_key=True))"
+        up, down = ("pass", "pass") if name == "merged" else (made, f"op.drop_table({name!r})")
+        (bench.project.location / f"{name}.py").write_text(
+            f"import sqlalchemy as sa\nfrom alembic import op\nrevision = {name!r}\n"
+            f"down_revision = {below!r}\ndef upgrade():\n    {up}\ndef downgrade():\n    {down}\n"
+        )
+    return bench
+
+
+def test_a_history_of_branches_goes_up_down_and_up(branched: Bench) -> None:
+    check_migrations(branched.database, project=branched.project)
+    here = status(branched.database, project=branched.project)
+    assert here.current == ("after",)
+    downgrade(branched.database, "merged", project=branched.project)
+    with pytest.raises(MigrationRefused, match=r"joins branches.*Name the revision to go down to"):
+        downgrade(branched.database, "-1", project=branched.project)
+    downgrade(branched.database, "basement", project=branched.project)
+    assert [ran.revision for ran in upgrade(branched.database, "left", project=branched.project)] == ["left"]
+
+
+def test_the_tables_of_one_branch_are_recognised(branched: Bench) -> None:
+    upgrade(branched.database, "right", project=branched.project)
+    stamp(branched.database, "base", project=branched.project)
+    upgrade(branched.database, "left", project=branched.project, adopt=True)
+    upgrade(branched.database, project=branched.project)
+    assert differences(branched.database, project=branched.project) == []

@@ -209,6 +209,11 @@ def test_a_shorter_text_cuts_nothing_off(bench: Bench) -> None:
     assert bench.ask("SELECT size FROM task") == [("1234567890",)]
 
 
+def test_plain_alembic_sees_no_server_default(plain: Plain) -> None:
+    plain.start(typed(Integer()), "INSERT INTO task (id, size) VALUES (1, 1)")
+    assert "server_default" not in plain.revision(typed(Integer(), "7"))
+
+
 def test_a_server_default_comes_changes_and_goes(bench: Bench) -> None:
     bench.start(typed(Integer()), "INSERT INTO task (id, size) VALUES (1, 1)")
     bench.change(typed(Integer(), "7"))

@@ -81,6 +81,22 @@ def test_relative_targets_are_no_options(directory: Path) -> None:
         (("new", "x", "--rename-value", "a=b"), "Write table.column:old=new."),
         (("up", "nowhere"), "no file in"),
         (("sql", "--dialect", "oracle"), "There is no SQL for 'oracle'. Choose one of: postgresql, sqlite."),
+        (("sql", "nowhere:head"), "Can't locate revision identified by 'nowhere': no file in"),
+        (("lint", "--dialect", "mysql"), "Nothing is known of 'mysql'. Choose one of: postgresql, sqlite."),
+        (("lint", "--since", "nowhere"), "Can't locate revision identified by 'nowhere': no file in"),
+        (("up", "+3"), "There are not 3 revisions left to run. See what there is: fieldstone migrate status"),
+        (("up", "base"), "'base' does not lie up from anywhere. Did you mean: fieldstone migrate down base"),
+        (("down",), "There is no revision to undo. See what there is: fieldstone migrate status"),
+        (("down", "-5"), "There are not 5 revisions to undo."),
+        (("down", "nowhere"), "Can't locate revision identified by 'nowhere': no file in"),
+        (
+            ("down", "head"),
+            "'head' does not lie down from anywhere. Did you mean: fieldstone migrate up",
+        ),
+        (("stamp", "nowhere"), "Can't locate revision identified by 'nowhere': no file in"),
+        (("new", "x", "--fill", "task.titel=y"), "no model has this column. Did you mean task.title?"),
+        (("new", "x", "--zone", "a.b=UTC"), "no model has this column. Write a table, a dot and a column."),
+        (("adopt",), "The database has no tables, so there is nothing to take over."),
     ],
 )
 def test_a_mistake_is_told_with_its_remedy(directory: Path, words: tuple[str, ...], message: str) -> None:
@@ -125,10 +141,25 @@ def test_at_a_terminal_questions_are_asked(directory: Path, monkeypatch: pytest.
             "'dumps' is neither a MetaData nor a class that has one",
         ),
         ("[tool.fieldstone\n", "is no TOML:"),
+        (
+            "[tool.fieldstone]\nmodels = 'json'\nmigrations = 3\n",
+            "sets migrations = 3, which is of another kind",
+        ),
+        ("[tool.fieldstone]\nmodels = 'json'\nonline = 'yes'\n", "Write it like: online = true"),
+        (
+            "[tool.fieldstone]\nmodels = 'broken'\n",
+            "fails: ZeroDivisionError: division by zero (",
+        ),
+        (
+            "[tool.fieldstone]\nmodels = 'halfway'\n",
+            "ModuleNotFoundError: No module named 'nowhere' (",
+        ),
     ],
 )
 def test_a_project_that_is_not_set_up_is_told_how(directory: Path, content: str, message: str) -> None:
     (directory / "pyproject.toml").write_text(content)
+    (directory / "broken.py").write_text("1 / 0\n")
+    (directory / "halfway.py").write_text("import nowhere\n")
     assert message in says("new", "Start", code=2)
 
 
@@ -151,5 +182,73 @@ def test_the_lint_says_what_where_why_and_what_instead(directory: Path) -> None:
         f"migrations/{file.name}: drops the table 'task' (drop-table)\n    why   All its rows are lost"
     )
     assert "with steps.safety_assured(" in said
-    assert "1 dangerous operations." in said
+    assert "1 dangerous operation." in said
     assert name
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_the_settings_of_other_rooms_are_left_alone(directory: Path) -> None:
+    file = directory / "pyproject.toml"
+    file.write_text(f"{file.read_text()}\n[tool.fieldstone.check]\nexclude = ['tests']\n")
+    assert says("new", "Start").startswith("Wrote migrations/")
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("x = 1\n", "more.py stands among the revisions and is none: it sets no 'revision'"),
+        (
+            "revision = 'more'\ndown_revision = 'gone'\n",
+            "A revision says that it follows 'gone', and no file in",
+        ),
+    ],
+)
+def test_what_is_wrong_among_the_revisions_is_named(directory: Path, content: str, message: str) -> None:
+    (directory / "migrations" / "more.py").write_text(content)
+    for command in ("up", "status", "history", "lint"):
+        assert message in says(command, code=2)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("sqlite:////nowhere/app.db", "SQLite cannot use its file: unable to open database file"),
+        ("postgresql://me:secret@127.0.0.1:1/app", "127.0.0.1"),
+    ],
+)
+def test_a_database_that_cannot_be_had_is_told_without_a_traceback(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, url: str, message: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("FIELDSTONE_CONNECT_ATTEMPTS", "1")
+    for command in (("up",), ("status",), ("new", "Start")):
+        said = says(*command, code=2)
+        assert message in said
+        assert "secret" not in said
+
+
+def test_the_sql_of_a_way_down_is_given_as_well(directory: Path) -> None:
+    write_story(directory / "migrations")
+    assert "DROP TABLE task" in says("sql", "head:base")
+    assert "DROP TABLE task" not in says("sql", "three:one")
+    assert "DROP INDEX" in says("sql", "three:two")
+    assert "CREATE INDEX" in says("sql", "two:three")
+    assert "CREATE TABLE task" in says("sql")
+
+
+def test_history_says_how_to_begin(directory: Path) -> None:
+    assert says("history").startswith("There are no revisions yet. Write the first with:")
+
+
+def test_tables_of_create_all_are_recognised_by_up_and_adopt(directory: Path) -> None:
+    says("new", "Start")
+    says("up")
+    says("stamp", "base")
+    said = says("up", code=2)
+    assert "failed: " in said
+    assert "record which revision they are at: fieldstone migrate adopt" in said
+    assert says("adopt").startswith("The tables are those of ")
+    assert "has nothing left to run" in says("status")
+    assert "There is a history already" in says("adopt", code=2)

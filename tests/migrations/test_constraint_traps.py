@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import pytest
 import sqlalchemy as sa
+from alembic.util import CommandError
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint
 from sqlalchemy.exc import DBAPIError, SAWarning
 
@@ -230,6 +231,16 @@ def test_an_env_of_alembics_can_take_over_the_comparison_and_the_writing(plain: 
 
 
 # Branches
+
+
+def test_plain_alembic_names_no_remedy_for_several_heads(plain: Plain) -> None:
+    for name in ("left", "right"):
+        (plain.directory / "versions" / f"{name}.py").write_text(
+            f"revision = '{name}'\ndown_revision = None\ndef upgrade(): pass\ndef downgrade(): pass\n"
+        )
+    with pytest.raises(CommandError, match="Multiple head revisions are present") as error:
+        plain.up()
+    assert "merge" not in str(error.value)
 
 
 def test_several_heads_are_refused_until_they_are_merged(bench: Bench) -> None:

@@ -2,11 +2,12 @@
 
 Each trap is told twice. `Plain` is what `alembic init` gives, with the models named and batch mode on
 for SQLite, as its documentation says; `Bench` is Fieldstone. Both go up, down and up again over the
-same rows.
+same rows: up first on the sync face, then down and up on the async one, inside an event loop.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import registry
 
 from fieldstone import Database
-from fieldstone.migrations import Project, differences, downgrade, new, upgrade
+from fieldstone.migrations import (
+    Project,
+    differences,
+    differences_async,
+    downgrade_async,
+    new,
+    upgrade,
+    upgrade_async,
+)
 from fieldstone.models import NAMING_CONVENTION
 
 
@@ -84,15 +93,18 @@ class Bench:
         written = said.count("def upgrade()")
         self.up()
         after = self.rows()
-        downgrade(self.database, f"-{written}", project=self.project)
-        self.project, now = before, self.project
-        assert differences(self.database, project=self.project) == []
-        self.came_back = self.rows()
+        asyncio.run(self._down_and_up(before, written))
         assert self.came_back.keys() == earlier.keys()
-        self.project = now
-        self.up()
         assert self.rows().keys() == after.keys()
         return said
+
+    async def _down_and_up(self, before: BenchProject, written: int) -> None:
+        async with Database(self.database.url) as database:
+            await downgrade_async(database, f"-{written}", project=self.project)
+            assert await differences_async(database, project=before) == []
+            self.came_back = self.rows()
+            await upgrade_async(database, project=self.project)
+            assert await differences_async(database, project=self.project) == []
 
     def up(self) -> None:
         upgrade(self.database, project=self.project)

@@ -9,15 +9,15 @@ import pytest
 
 from fieldstone import Database
 from fieldstone.template.app import create_app
-from fieldstone.template.models import Task
 from fieldstone.template.seed import seed
+from tests.template.migrated import migrated
 from tests.template.visitor import Visitor
 
 
 @pytest.fixture
 def planted(database: Database) -> Database:
     """A database with the app's tables and its demo data."""
-    database.create_all(Task.metadata)
+    migrated(database)
     assert seed(database)
     return database
 
@@ -25,7 +25,7 @@ def planted(database: Database) -> Database:
 @pytest.fixture
 async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
     """A program that talks to the app over an empty database, or the planted one."""
-    database.create_all(Task.metadata)
+    migrated(database)
     # An error that becomes a 500 is answered, as a server would, and not raised into the test.
     transport = httpx.ASGITransport(create_app(database), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://app.test") as client:

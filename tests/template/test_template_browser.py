@@ -19,6 +19,7 @@ import uvicorn
 from fieldstone import Database
 from fieldstone.template.app import create_app
 from fieldstone.template.seed import seed
+from tests.template.migrated import migrated
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = [
@@ -43,7 +44,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="NOT seen in a browser:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve the demo data for as long as the tests look at it."""
     database = Database(f"sqlite:///{tmp_path_factory.mktemp('site')}/tasks.db")
-    database.create_all()
+    migrated(database)
     seed(database)
     server = uvicorn.Server(uvicorn.Config(create_app(database), port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)

@@ -17,6 +17,7 @@ from fieldstone.template.board import today
 from fieldstone.template.models import Assignment, Project, Task, Worker
 from fieldstone.template.schemas import TaskRead
 from fieldstone.testing import count_statements
+from tests.template.migrated import migrated
 from tests.template.visitor import Visitor
 
 WORKERS, TASKS = 8, 200
@@ -25,7 +26,7 @@ WORKERS, TASKS = 8, 200
 @pytest.fixture
 def crew(database: Database) -> Database:
     """A project, two agents and a person, and no tasks."""
-    database.create_all(Task.metadata)
+    migrated(database)
     plant(database, Project, name="Shop", slug="shop")
     for key, kind in (("@one", "agent"), ("@two", "agent"), ("@ann", "human")):
         plant(database, Worker, id=key, name=key[1:].title(), type=kind)

@@ -12,6 +12,7 @@ from fieldstone.template.models import Assignment, Project, Task, Worker
 from fieldstone.template.schemas import TaskRead
 from fieldstone.testing import count_statements
 from tests.template.markup import Element
+from tests.template.migrated import migrated
 from tests.template.visitor import View, Visitor
 
 
@@ -104,7 +105,7 @@ async def test_a_long_story_is_told_in_pages(visitor: Visitor, planted: Database
 
 
 async def test_a_story_outlives_workers_and_projects(visitor: Visitor, database: Database) -> None:
-    database.create_all(Task.metadata)
+    migrated(database)
     with acting("@gone", kind="agent"), database.transaction() as session:
         project = create(session, Project, {"name": "Short", "slug": "short"})
         create(session, Worker, {"id": "@gone", "name": "Gone", "type": "agent"})

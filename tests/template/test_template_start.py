@@ -22,6 +22,7 @@ from sqlmodel import select
 from fieldstone import Database, count, history_of
 from fieldstone.template.models import Assignment, Project, Task, Worker
 from fieldstone.template.seed import seed
+from tests.template.migrated import migrated
 
 PATIENCE = 60.0
 
@@ -82,7 +83,7 @@ def numbers(database: Database) -> tuple[int, ...]:
 
 
 def test_demo_data_is_planted_once(database: Database) -> None:
-    database.create_all(Task.metadata)
+    migrated(database)
     assert seed(database) is True
     planted = numbers(database)
     assert planted == (6, 12, 140, 75)
@@ -91,7 +92,7 @@ def test_demo_data_is_planted_once(database: Database) -> None:
 
 
 def test_the_history_of_demo_data_agrees_with_its_dates(database: Database) -> None:
-    database.create_all(Task.metadata)
+    migrated(database)
     seed(database)
     entry = history_of(Task)
     with database.transaction(read_only=True) as session:
@@ -101,7 +102,7 @@ def test_the_history_of_demo_data_agrees_with_its_dates(database: Database) -> N
 
 
 def test_nothing_is_planted_beside_somebodys_own_projects(database: Database) -> None:
-    database.create_all(Task.metadata)
+    migrated(database)
     with database.transaction() as session:
         session.add(Project(name="Mine", slug="mine"))
     assert seed(database) is False
@@ -109,7 +110,7 @@ def test_nothing_is_planted_beside_somebodys_own_projects(database: Database) ->
 
 
 def test_planting_that_breaks_off_leaves_nothing(database: Database) -> None:
-    database.create_all(Task.metadata)
+    migrated(database)
 
     def broken(tasks: object) -> Iterator[object]:
         yield from list(tasks)[:3]  # type: ignore[call-overload]  # whatever the tasks are, there are many

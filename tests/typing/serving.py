@@ -22,9 +22,11 @@ from fieldstone import (
     to_csv,
 )
 from fieldstone.fastapi import (
+    AsyncAutocommit,
     AsyncReadSession,
     AsyncStreamSession,
     AsyncWriteSession,
+    Autocommit,
     CurrentDatabase,
     ReadSession,
     StreamSession,
@@ -118,3 +120,14 @@ async def export_table(session: AsyncStreamSession) -> StreamingResponse:
 @app.get("/dialect")
 async def dialect(current: CurrentDatabase) -> str:
     return current.dialect
+
+
+@app.get("/notes/{key}/at-once")
+async def read_at_once(key: int, db: AsyncAutocommit) -> NoteRead:
+    get(db, Note, key, NoteRead)  # error: mypy[unused-coroutine] pyright[reportUnusedCoroutine]
+    return assert_type(await get(db, Note, key, NoteRead), NoteRead)
+
+
+@app.get("/notes/{key}/at-once-sync")
+def read_at_once_sync(key: int, db: Autocommit) -> NoteRead:
+    return assert_type(get(db, Note, key, NoteRead), NoteRead)

@@ -6,6 +6,8 @@ from sqlmodel import Session, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone import (
+    AsyncAutocommit,
+    Autocommit,
     Database,
     Field,
     Model,
@@ -92,8 +94,36 @@ async def asynchronously() -> None:
         assert_type(await exists(session, tasks), bool)
 
         assert_type(await create(session, Task, {"title": "Build"}), Task)
+        assert_type(await create(session, Task, {"title": "Build"}, into=TaskRead), TaskRead)
         assert_type(await patch(session, Task, 1, {"title": "Fly"}), Task)
         assert_type(await delete(session, Task, 1), None)
+
+
+def without_a_session() -> None:
+    tasks = select(Task)
+    assert_type(db.autocommit, Autocommit)
+    assert_type(get(db.autocommit, Task, 1, TaskRead), TaskRead)
+    assert_type(fetch(db.autocommit, tasks, TaskRead), list[TaskRead])
+    assert_type(page(db.autocommit, tasks, TaskRead, size=5), Page[TaskRead])
+    assert_type(create(db.autocommit, Task, TaskCreate(title="Build")), Task)
+    assert_type(create(db.autocommit, Task, TaskCreate(title="Build"), into=TaskRead), TaskRead)
+    assert_type(patch(db.autocommit, Task, 1, {"title": "Fly"}, into=TaskRead, version=1), TaskRead)
+    assert_type(rename(db.autocommit, 1, title="Fly"), Task)
+    assert_type(titles(db.autocommit, 5), list[str])
+
+
+async def without_an_async_session() -> None:
+    tasks = select(Task)
+    assert_type(db.async_autocommit, AsyncAutocommit)
+    assert_type(await get(db.async_autocommit, Task, 1, TaskRead), TaskRead)
+    assert_type(await count(db.async_autocommit, tasks), int)
+    assert_type(await titles(db.async_autocommit, limit=5), list[str])
+    create(db.async_autocommit, Task, {})  # error: mypy[unused-coroutine] pyright[reportUnusedCoroutine]
+    get(db.async_autocommit, Task, 1, TaskRead).id  # error: mypy[attr-defined] pyright[reportAttributeAccessIssue]
+
+
+def either(session: Session | Autocommit) -> int:
+    return count(session, select(Task))
 
 
 async def without_await(session: AsyncSession) -> None:
@@ -124,3 +154,11 @@ async def one_body_of_ones_own(session: Session, asynchronous: AsyncSession) -> 
     assert_type(await rename(asynchronous, 1, title="Fly"), Task)
     rename(asynchronous, 1, title="Fly")  # error: mypy[unused-coroutine] pyright[reportUnusedCoroutine]
     rename(session, 1, name="Fly")  # error: mypy[call-overload] pyright[reportCallIssue]
+
+
+@verb(reads=True)
+def titles(session: Session, limit: int = 20) -> list[str]:
+    return [one.title for one in fetch(session, select(Task).limit(limit), TaskRead)]
+
+
+titles(db.autocommit, "5")  # error: mypy[call-overload] pyright[reportCallIssue, reportArgumentType]

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Literal, Self, TypeVar
 
@@ -21,7 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone.database import engines, retry, sqlite
+from fieldstone.autocommit import AT_ONCE, AsyncAutocommit, Autocommit, Work
+from fieldstone.database import engines, retry, sqlite, talking
+from fieldstone.database.bare import Bare
 from fieldstone.database.settings import JsonBy, load
 from fieldstone.database.urls import DatabaseUrl, parse
 from fieldstone.errors import ConfigurationError, TransactionConflict, Unavailable
@@ -39,7 +41,10 @@ _CLOSING_SECONDS = 5
 # begin a transaction that nobody ends.
 SESSION_OPTIONS: Any = {"expire_on_commit": False, "close_resets_only": False}
 
-_READ_ONLY = {"postgresql": {"postgresql_readonly": True}, "sqlite": {sqlite.READ_ONLY: True}}
+_READ_ONLY: Mapping[str, dict[str, Any]] = {
+    "postgresql": {"postgresql_readonly": True},
+    "sqlite": {sqlite.READ_ONLY: True},
+}
 
 
 class Database:
@@ -60,6 +65,7 @@ class Database:
         max_overflow: int | None = None,
         pool_timeout: float | None = None,
         pool_recycle: int | None = None,
+        ping_after: float | None = None,
         lock_timeout: float | None = None,
         connect_attempts: int | None = None,
         connect_patience: float | None = None,
@@ -72,6 +78,7 @@ class Database:
             max_overflow=max_overflow,
             pool_timeout=pool_timeout,
             pool_recycle=pool_recycle,
+            ping_after=ping_after,
             lock_timeout=lock_timeout,
             connect_attempts=connect_attempts,
             connect_patience=connect_patience,
@@ -82,6 +89,8 @@ class Database:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._async_engine: AsyncEngine | None = None
+        self._bare: Bare | None = None
+        self._async_bare: Bare | None = None
         self._read_only: dict[Any, Any] = {}
         self._memory: weakref.finalize[..., Database] | None = None
 
@@ -147,6 +156,30 @@ class Database:
                 else:
                     session.sync_session.close()  # it holds no connection, so there is nothing to wait for
 
+    @property
+    def autocommit(self) -> Autocommit:
+        """Give what stands in a session's place for a single verb: each call is a transaction of its own."""
+        return Autocommit(self)
+
+    @property
+    def async_autocommit(self) -> AsyncAutocommit:
+        """Give what stands in an async session's place for a single verb."""
+        return AsyncAutocommit(self)
+
+    def directly(self, work: Work, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Run the direct body of a verb on a bare connection. Raises GiveWay where that may not be."""
+        bare = self._bare
+        if bare is None:
+            bare = self._bare = self._made_bare(self.engine)
+        return talking.perform(bare, work, arguments, options)
+
+    async def directly_async(self, work: Work, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Run the direct body of a verb on a bare connection of the async face."""
+        bare = self._async_bare
+        if bare is None:
+            bare = self._async_bare = self._made_bare(self.async_engine.sync_engine)
+        return await talking.perform_async(bare, work, arguments, options)
+
     def run(self, unit: Callable[[Session], R], *, attempts: int = 5) -> R:
         """Run a unit in its own transaction, again from its start where it met another.
 
@@ -189,7 +222,7 @@ class Database:
         """Close the sync face; raise if the async face is open, since closing that must be awaited."""
         if self._engine is not None:
             self._engine.dispose()
-            self._engine = None
+            self._engine = self._bare = None
         if self._async_engine is not None:
             raise ConfigurationError(
                 "The asynchronous side of this Database is open, and close() cannot await. "
@@ -202,7 +235,7 @@ class Database:
         """Close both faces; a memory database is gone after this."""
         if self._async_engine is not None:
             await _to_the_end(_dispose(self._async_engine))
-            self._async_engine = None
+            self._async_engine = self._async_bare = None
         self.close()
 
     def __enter__(self) -> Self:
@@ -224,8 +257,15 @@ class Database:
         """Give an engine with the options of read-only units; made once, as it looks up who listens anew."""
         found: EngineT | None = self._read_only.get(engine)
         if found is None:
-            found = self._read_only[engine] = engine.execution_options(**_READ_ONLY[self.dialect])
+            # Without a transaction, a statement of asyncpg may meet two servers behind a pooler.
+            at_once = {AT_ONCE: not self.url.pooled or engine.dialect.driver != "asyncpg"}
+            options = _READ_ONLY[self.dialect] | at_once
+            found = self._read_only[engine] = engine.execution_options(**options)
         return found
+
+    def _made_bare(self, engine: Engine) -> Bare:
+        patience = engines.lock_timeout(self.url, self.settings)
+        return Bare(engine, lock_timeout=patience, pooler=self.url.pooled)
 
     def _keep_memory(self) -> None:
         if self.url.in_memory and self._memory is None:

@@ -13,9 +13,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util.concurrency import in_greenlet
 
-from fieldstone.database import hops, retry, sqlite
+from fieldstone.copying import prepare as prepare_copying
+from fieldstone.database import freshness, hops, retry, sqlite
 from fieldstone.database.settings import JSON_BY, Settings
 from fieldstone.database.urls import DatabaseUrl
 from fieldstone.errors import CommitOutcomeUnknown, MissingExtra
@@ -39,10 +42,17 @@ def make_async_engine(url: DatabaseUrl, settings: Settings, *, memory_name: str)
     engine: AsyncEngine = _made(
         create_async_engine, url, settings, asynchronous=True, memory_name=memory_name
     )
+    _connect_within_bridge(engine.sync_engine)
     if url.dialect == "sqlite":
         hops.prepare(engine.sync_engine)
     _prepare(engine.sync_engine, url, settings)
     return engine
+
+
+def lock_timeout(url: DatabaseUrl, settings: Settings) -> float:
+    """Give the seconds for which a SQLite statement waits for another writer."""
+    told = url.parameters.get("timeout")
+    return float(told) if told else settings.lock_timeout
 
 
 def _made(
@@ -79,17 +89,27 @@ def _pool(url: DatabaseUrl, settings: Settings) -> dict[str, Any]:
         "pool_use_lifo": True,
     }
     if url.dialect == "postgresql":
-        pool |= {"pool_pre_ping": True, "pool_recycle": settings.pool_recycle}
+        pool |= {"pool_recycle": settings.pool_recycle}
     return pool
+
+
+def _connect_within_bridge(engine: Engine) -> None:
+    """Refuse to connect where nothing can be awaited, before anything is made that would have to be."""
+
+    @event.listens_for(engine, "do_connect")
+    def connect(*arguments: Any) -> None:
+        if not in_greenlet():
+            raise MissingGreenlet("A connection is opened within SQLAlchemy's bridge only.")
 
 
 def _prepare(engine: Engine, url: DatabaseUrl, settings: Settings) -> None:
     _roll_back_failed_commits(engine)
     evidence.gather(engine)
     if url.dialect == "sqlite":
-        told = url.parameters.get("timeout")
-        sqlite.prepare(engine, url, lock_timeout=float(told) if told else settings.lock_timeout)
+        sqlite.prepare(engine, url, lock_timeout=lock_timeout(url, settings))
     else:
+        prepare_copying(engine)
+        freshness.watch(engine, ping_after=settings.ping_after)
         retry.connect_patiently(
             engine,
             where=f"at {url.host or 'localhost'}:{url.port or 5432}",

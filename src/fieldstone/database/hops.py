@@ -43,7 +43,7 @@ class HopCursor(AsyncAdapt_aiosqlite_cursor):
     __slots__ = ()
 
     def _make_new_cursor(self, connection: Any) -> Any:
-        return _Cursor(connection, self._adapt_connection)
+        return _Cursor(self._adapt_connection)
 
 
 class HopConnection(AsyncAdapt_aiosqlite_connection):
@@ -67,6 +67,21 @@ class HopConnection(AsyncAdapt_aiosqlite_connection):
     def postpone(self, *statements: str) -> None:
         """Run statements that cannot fail together with the next one, or not at all where none comes."""
         self.postponed += statements
+
+    async def run(self, statement: str, parameters: Any) -> Any:
+        """Run a statement here where it may be, else in the thread: description, rows, count, last key."""
+        found = self.at_once(statement, parameters)
+        return await self.hop(_executed, statement, parameters) if found is None else found
+
+    async def hop(self, work: Any, statement: str, parameters: Any) -> Any:
+        """Run a statement in the thread, behind those that wait for it."""
+        before, self.postponed = self.postponed, []
+        self.unsettled, earlier = True, self.unsettled
+        driven = self.driver_connection
+        # what each method of aiosqlite's connection is made of: a function that is run in its thread
+        found = await driven._execute(work, driven._conn, before, statement, parameters)
+        self.unsettled = earlier
+        return found
 
     def at_once(self, statement: str, parameters: Any) -> Any:
         """Run a statement here and now; None where that may not be, or takes too long."""
@@ -108,8 +123,7 @@ class HopConnection(AsyncAdapt_aiosqlite_connection):
 class _Cursor:
     """What a statement left behind: its rows are fetched and its cursor is closed."""
 
-    def __init__(self, connection: Any, adapted: Any) -> None:
-        self._connection = connection
+    def __init__(self, adapted: Any) -> None:
         self._adapted = adapted
         self._rows: list[Any] = []
         self.description: Any = None
@@ -121,10 +135,10 @@ class _Cursor:
         return self
 
     async def execute(self, statement: str, parameters: Any = ()) -> Self:
-        return await self._run(_executed, statement, parameters)
+        return self._told(await self._adapted.run(statement, () if parameters is None else parameters))
 
     async def executemany(self, statement: str, parameters: Any) -> Self:
-        return await self._run(_executed_many, statement, parameters)
+        return self._told(await self._adapted.hop(_executed_many, statement, parameters))
 
     async def fetchall(self) -> Sequence[Any]:
         return self._rows
@@ -132,21 +146,9 @@ class _Cursor:
     async def close(self) -> None:
         self._rows = []
 
-    async def _run(self, work: Any, statement: str, parameters: Any) -> Self:
-        parameters = () if parameters is None else parameters
-        found = self._adapted.at_once(statement, parameters) if work is _executed else None
-        if found is None:
-            found = await self._hop(work, statement, parameters)
+    def _told(self, found: Any) -> Self:
         self.description, self._rows, self.rowcount, self.lastrowid = found
         return self
-
-    async def _hop(self, work: Any, statement: str, parameters: Any) -> Any:
-        before, self._adapted.postponed = self._adapted.postponed, []
-        self._adapted.unsettled, earlier = True, self._adapted.unsettled
-        # what each method of aiosqlite's connection is made of: a function that is run in its thread
-        found = await self._connection._execute(work, self._connection._conn, before, statement, parameters)
-        self._adapted.unsettled = earlier
-        return found
 
 
 Before = Sequence[str]

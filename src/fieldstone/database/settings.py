@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     """Hold the set-up of a Database; times are in seconds.
 
     `pool_recycle` stays below the five minutes after which Neon suspends an idle database.
+    A connection that was idle for longer than `ping_after` is asked whether it still answers, before use.
     `lock_timeout` is how long a SQLite statement waits for another writer. A lost or sleeping
     server is asked `connect_attempts` times within `connect_patience`. `json_by` says who writes JSON
     where both can: the database, this process from rows, or whoever is likely to be faster.
@@ -41,6 +42,7 @@ class Settings(BaseSettings):
     max_overflow: int = Field(default=10, ge=0)
     pool_timeout: Seconds = 10.0
     pool_recycle: int = Field(default=240, ge=1)
+    ping_after: float = Field(default=5.0, ge=0)
     lock_timeout: Seconds = 10.0
     connect_attempts: int = Field(default=5, ge=1)
     connect_patience: Seconds = 20.0

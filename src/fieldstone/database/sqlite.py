@@ -52,13 +52,13 @@ def prepare(engine: Engine, url: DatabaseUrl, *, lock_timeout: float) -> None:
         if options.get("isolation_level") == "AUTOCOMMIT":
             return
         read_only = bool(options.get(READ_ONLY))
-        statements = list(_permission(connection.info, not read_only))
+        statements = list(permission(connection.info, not read_only))
         if isinstance(driven, HopConnection):
             driven.postpone(*statements)
             statements = []
             if read_only or always_deferred:  # it takes no lock, so nobody need wait for it
                 driven.postpone(BEGIN)
-                driven.brief = connection.info.get(_WRITE_AHEAD, False)
+                driven.brief = is_write_ahead(connection.info)
                 return
         cursor = connection.connection.cursor()
         try:
@@ -69,10 +69,7 @@ def prepare(engine: Engine, url: DatabaseUrl, *, lock_timeout: float) -> None:
             failure = failure_of(error)
             if failure is None or not failure.locked:
                 raise
-            raise Unavailable(
-                f"The database stayed locked for {lock_timeout:g} s: another transaction is writing. Keep "
-                "writing transactions short, and inside one pass its session on instead of opening another."
-            ) from error
+            raise stayed_locked(lock_timeout) from error
         finally:
             cursor.close()
 
@@ -80,6 +77,26 @@ def prepare(engine: Engine, url: DatabaseUrl, *, lock_timeout: float) -> None:
 def open_memory(name: str) -> sqlite3.Connection:
     """Open the connection that keeps a shared memory database alive."""
     return sqlite3.connect(f"file:/{name}?vfs=memdb", uri=True, isolation_level=None, check_same_thread=False)
+
+
+def permission(info: dict[Any, Any], allowed: bool) -> Iterator[str]:
+    """Turn query_only off or on; it stays with the connection, so it is remembered there."""
+    if info.get(READ_ONLY, False) != (not allowed):
+        yield f"PRAGMA query_only = {'OFF' if allowed else 'ON'}"
+        info[READ_ONLY] = not allowed
+
+
+def is_write_ahead(info: Any) -> bool:
+    """Tell by what is known of a connection whether its readers wait for nobody."""
+    return bool(info.get(_WRITE_AHEAD, False))
+
+
+def stayed_locked(lock_timeout: float) -> Unavailable:
+    """Say that another transaction wrote for longer than was waited."""
+    return Unavailable(
+        f"The database stayed locked for {lock_timeout:g} s: another transaction is writing. Keep "
+        "writing transactions short, and inside one pass its session on instead of opening another."
+    )
 
 
 def _write_ahead(cursor: Any, patience: float) -> bool:
@@ -98,10 +115,3 @@ def _write_ahead(cursor: Any, patience: float) -> bool:
     # NORMAL is safe with WAL only; elsewhere (network drives) a power cut could corrupt the file.
     cursor.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
     return mode == "wal"
-
-
-def _permission(info: dict[Any, Any], allowed: bool) -> Iterator[str]:
-    """Turn query_only off or on; it stays with the connection, so it is remembered there."""
-    if info.get(READ_ONLY, False) != (not allowed):
-        yield f"PRAGMA query_only = {'OFF' if allowed else 'ON'}"
-        info[READ_ONLY] = not allowed

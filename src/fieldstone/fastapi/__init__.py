@@ -17,9 +17,11 @@ from fieldstone.fastapi.preconditions import ETag, IfMatch, RequiredIfMatch
 from fieldstone.fastapi.problems import ProblemDetails, problem_responses
 from fieldstone.fastapi.routes import routes
 from fieldstone.fastapi.sessions import (
+    AsyncAutocommit,
     AsyncReadSession,
     AsyncStreamSession,
     AsyncWriteSession,
+    Autocommit,
     CurrentDatabase,
     ReadSession,
     StreamSession,
@@ -28,9 +30,11 @@ from fieldstone.fastapi.sessions import (
 )
 
 __all__ = [
+    "AsyncAutocommit",
     "AsyncReadSession",
     "AsyncStreamSession",
     "AsyncWriteSession",
+    "Autocommit",
     "CurrentDatabase",
     "ETag",
     "IfMatch",

@@ -13,6 +13,9 @@ Sync sessions work in threads, and a request that waits for a connection holds i
 threads wait, those that have a connection get no thread to finish on. So no more sync sessions are
 open at once than the pool has connections; the others wait here, where waiting costs nothing.
 
+An endpoint that does all its work by one verb needs no session: `Autocommit` stands in its place, and the
+verb is a transaction of its own, over when it returns.
+
 A streamed body is made while it is sent, so the session that it reads from ends after the response
 (`scope="request"`): at the end of the body, at an error within it, and when the client goes away.
 """
@@ -33,6 +36,8 @@ from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import HTTPConnection
 
+from fieldstone.autocommit import AsyncAutocommit as AsyncOneVerb
+from fieldstone.autocommit import Autocommit as OneVerb
 from fieldstone.database import Database
 from fieldstone.errors import ConfigurationError, Unavailable
 
@@ -105,6 +110,21 @@ StreamSession = Annotated[Session, Depends(_stream_session, scope="request")]
 
 AsyncStreamSession = Annotated[AsyncSession, Depends(_async_stream_session, scope="request")]
 """As StreamSession, in async code."""
+
+
+async def _autocommit(current: CurrentDatabase) -> OneVerb:
+    return current.autocommit
+
+
+async def _async_autocommit(current: CurrentDatabase) -> AsyncOneVerb:
+    return current.async_autocommit
+
+
+Autocommit = Annotated[OneVerb, Depends(_autocommit)]
+"""For an endpoint that calls one verb: no session is opened, and nothing is left to end after it."""
+
+AsyncAutocommit = Annotated[AsyncOneVerb, Depends(_async_autocommit)]
+"""As Autocommit, in async code."""
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,10 @@ from fieldstone.cache import cached
 from fieldstone.errors import ModelError
 from fieldstone.history.entries import HistoryEntry, history_table
 from fieldstone.keys import key_names, mapper_of
+from fieldstone.listeners import AUDITED
 from fieldstone.models import Model
 
 ModelT = TypeVar("ModelT", bound=SQLModel)
-
-_AUDITED = "fieldstone audited"  # key of Table.info
 
 _PRIVATE = re.compile(
     r"(^|_)(password|passwd|passphrase|secret|token|credentials?|(api|private)_?key)s?(_|$)", re.IGNORECASE
@@ -66,13 +65,13 @@ def _enlist(mapper: Mapper[Any], model: type[Any]) -> None:
     table = mapper.local_table
     if not isinstance(table, Table):
         raise ModelError(f"{model.__name__} is not mapped to a table, so it can have no history.")
-    if mapper.single and _AUDITED not in table.info:
+    if mapper.single and AUDITED not in table.info:
         raise ModelError(
             f"{model.__name__} shares the table of {mapper.base_mapper.class_.__name__}, which has no "
             "history. Declare the history on that."
         )
     history_table(model)
-    table.info.setdefault(_AUDITED, model)
+    table.info.setdefault(AUDITED, model)
     _refuse_masked_key(mapper, model)
 
 
@@ -114,12 +113,12 @@ def history_of(model: type[SQLModel]) -> type[HistoryEntry]:
 
 def is_audited(table: Any) -> bool:
     """Tell whether the rows of a table have a history; a class may also be mapped to a join."""
-    return isinstance(table, Table) and _AUDITED in table.info
+    return isinstance(table, Table) and AUDITED in table.info
 
 
 def audited_model(table: Any) -> type[Any]:
     """Give the model of an audited table; the parent's, where several share it."""
-    model: type[Any] = table.info[_AUDITED]
+    model: type[Any] = table.info[AUDITED]
     return model
 
 

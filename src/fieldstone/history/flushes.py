@@ -20,6 +20,7 @@ from fieldstone.history.audits import Audit, audit_of, audited_model, is_audited
 from fieldstone.history.journal import Journal, changed, created, deleted
 from fieldstone.history.stored import Found, gather, is_reaching, read, settle
 from fieldstone.keys import among, among_each, key_attributes
+from fieldstone.listeners import idle_at_plain_writes
 from fieldstone.visibility import including_deleted
 
 _NOTES = "fieldstone history"  # key of Session.info
@@ -37,6 +38,7 @@ class _Notes:
 
 
 @event.listens_for(Session, "before_flush")
+@idle_at_plain_writes
 def _begin(session: Session, context: Any, instances: Any) -> None:
     session.info[_NOTES] = _Notes()
     with session.no_autoflush:
@@ -57,23 +59,27 @@ def _refuse_unseen_links(state: InstanceState[Any]) -> None:
             )
 
 
-@event.listens_for(Mapper, "before_insert")
-def _note_created(mapper: Mapper[Any], connection: Any, instance: Any) -> None:
+# Raw, and as if they gave something back: SQLAlchemy would wrap them otherwise, and their mark would be lost.
+
+
+@event.listens_for(Mapper, "before_insert", raw=True, retval=True)
+@idle_at_plain_writes
+def _note_created(mapper: Mapper[Any], connection: Any, state: InstanceState[Any]) -> None:
     if is_audited(mapper.local_table):
-        state, notes = _noted(instance)
-        notes.created[state] = audit_of(mapper.class_)
+        _notes(state).created[state] = audit_of(mapper.class_)
 
 
-@event.listens_for(Mapper, "before_update")
-def _note_changed(mapper: Mapper[Any], connection: Any, instance: Any) -> None:
+@event.listens_for(Mapper, "before_update", raw=True, retval=True)
+@idle_at_plain_writes
+def _note_changed(mapper: Mapper[Any], connection: Any, state: InstanceState[Any]) -> None:
     if is_audited(mapper.local_table):
-        state, notes = _noted(instance)
-        notes.changed[state] = _before(audit_of(mapper.class_), state)
+        _notes(state).changed[state] = _before(audit_of(mapper.class_), state)
 
 
-@event.listens_for(Mapper, "before_delete")
-def _note_deleted(mapper: Mapper[Any], connection: Any, instance: Any) -> None:
-    state, notes = _noted(instance)
+@event.listens_for(Mapper, "before_delete", raw=True, retval=True)
+@idle_at_plain_writes
+def _note_deleted(mapper: Mapper[Any], connection: Any, state: InstanceState[Any]) -> None:
+    notes = _notes(state)
     if is_audited(mapper.local_table):
         audit = audit_of(mapper.class_)
         notes.deleted[state] = _known(audit, state) | _before(audit, state)
@@ -84,6 +90,7 @@ def _note_deleted(mapper: Mapper[Any], connection: Any, instance: Any) -> None:
 
 
 @event.listens_for(Session, "after_flush")
+@idle_at_plain_writes
 def _end(session: Session, context: Any) -> None:
     notes: _Notes = session.info.pop(_NOTES)
     if not (notes.created or notes.changed or notes.deleted or notes.foreseen):
@@ -107,11 +114,11 @@ def _end(session: Session, context: Any) -> None:
     journal.write(session)
 
 
-def _noted(instance: Any) -> tuple[InstanceState[Any], _Notes]:
-    state: InstanceState[Any] = sa_inspect(instance)
+def _notes(state: InstanceState[Any]) -> _Notes:
     session = state.session
     assert session is not None
-    return state, session.info[_NOTES]
+    found: _Notes = session.info[_NOTES]
+    return found
 
 
 def _replaced(session: Session, notes: _Notes) -> dict[tuple[Any, ...], dict[str, Any]]:

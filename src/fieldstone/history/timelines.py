@@ -17,7 +17,7 @@ from fieldstone.verbs import verb
 from fieldstone.visibility import including_deleted
 
 
-@verb
+@verb(reads=True)
 def timeline(
     session: Session, model: type[SQLModel], key: Any, *, size: int = 20, offset: int = 0
 ) -> Page[HistoryRead]:

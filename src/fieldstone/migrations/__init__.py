@@ -12,8 +12,15 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtra("Migrating", module="alembic", extra="migrations") from error
 
+from fieldstone.migrations import steps
 from fieldstone.migrations.checking import HistoryBroken, check_migrations
-from fieldstone.migrations.failures import MigrationError, MigrationFailed, MigrationRefused, Undecided
+from fieldstone.migrations.failures import (
+    MigrationError,
+    MigrationFailed,
+    MigrationRefused,
+    Undecided,
+    Unrecognised,
+)
 from fieldstone.migrations.linting import Finding
 from fieldstone.migrations.project import Project
 from fieldstone.migrations.running import Ran
@@ -45,6 +52,7 @@ __all__ = [
     "Ran",
     "Status",
     "Undecided",
+    "Unrecognised",
     "adopt",
     "alembic_options",
     "check_migrations",
@@ -58,6 +66,7 @@ __all__ = [
     "stamp",
     "status",
     "status_async",
+    "steps",
     "upgrade",
     "upgrade_async",
 ]

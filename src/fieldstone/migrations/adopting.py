@@ -16,21 +16,19 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Connection, MetaData, Table, event, inspect, text
 
 from fieldstone.migrations import arranging, canonical, enumerating
-from fieldstone.migrations.altering import portable
 from fieldstone.migrations.arranging import Step
-from fieldstone.migrations.authoring import Draft, comparison, write
 from fieldstone.migrations.comparing import include_name
-from fieldstone.migrations.failures import MigrationRefused, shown
+from fieldstone.migrations.comparison import comparison
+from fieldstone.migrations.environment import quiet
+from fieldstone.migrations.failures import MigrationRefused
+from fieldstone.migrations.filing import Draft, write
+from fieldstone.migrations.filling import portable
 from fieldstone.migrations.project import Project
 from fieldstone.migrations.rendering import CallOp
-from fieldstone.migrations.revisions import directory, heads
-from fieldstone.migrations.running import current, quiet
 
 
 def adopt(connection: Connection, project: Project, message: str) -> Path:
     """Write the first revision of a database that is there already, and return its file."""
-    with connection.begin():
-        _refuse_history(connection, project)
     metadata = project.metadata()
     with comparison(connection, project, metadata) as difference:
         retyped = set(_retyped(difference))
@@ -52,16 +50,6 @@ def adopt(connection: Connection, project: Project, message: str) -> Path:
         ]
         (file,) = write(connection, project, message, Draft(tuple(steps), (), ()))
     return file
-
-
-def _refuse_history(connection: Connection, project: Project) -> None:
-    here = current(connection, project)
-    there = heads(directory(project), project)
-    if here or there:
-        raise MigrationRefused(
-            f"There is a history already: the database is at {shown(here)}, and the newest revision is "
-            f"{shown(there)}. Go on with: fieldstone migrate status"
-        )
 
 
 def _stored(connection: Connection, project: Project) -> list[Table]:

@@ -8,38 +8,32 @@ text off in silence.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import (
     Boolean,
-    CheckConstraint,
     Column,
     Connection,
     DateTime,
-    DefaultClause,
     Enum,
     Integer,
     MetaData,
     Numeric,
     String,
     Table,
-    literal,
     text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
-from fieldstone.migrations import canonical
-from fieldstone.migrations.arranging import Answers, Step
-from fieldstone.migrations.failures import MigrationRefused, Undecided
+from fieldstone.migrations.arranging import Answers, Key, Step
+from fieldstone.migrations.failures import Undecided
+from fieldstone.migrations.filling import neutral, no_value, portable, value_of
+from fieldstone.migrations.members import names_of_values, renaming_values
 from fieldstone.migrations.rendering import POSTGRESQL, CallOp, ConvertOp, TypedCallOp, frozen
 from fieldstone.models.columns import EnumByValue
-
-Key = tuple[str | None, str]
-
 
 # Columns that come and go
 
@@ -53,7 +47,7 @@ def adding(operation: ops.AddColumnOp, key: Key, answers: Answers) -> Iterator[S
         return
     value = value_of(column, f"{key[1]}.{column.name}", answers)
     if value is None:
-        raise _no_value(f"{key[1]}.{column.name}", column)
+        raise no_value(f"{key[1]}.{column.name}", column)
     filled = Column(
         column.name, frozen(column.type), server_default=text(value), nullable=False, comment=column.comment
     )
@@ -74,7 +68,7 @@ def dropping(operation: ops.DropColumnOp, key: Key, stored: Table, answers: Answ
     name = f"{key[1]}.{column.name}"
     required = not column.nullable and column.server_default is None and column.computed is None
     default = (
-        text(value_of(column, name, answers) or _neutral(column, stored))
+        text(value_of(column, name, answers) or neutral(column, stored))
         if required
         else column.server_default
     )
@@ -96,80 +90,6 @@ def dropping(operation: ops.DropColumnOp, key: Key, stored: Table, answers: Answ
 
 def _default(found: Any) -> Any:
     return getattr(portable(found), "arg", found)
-
-
-def portable(default: Any) -> Any:
-    """Leave out the cast that PostgreSQL prints behind a literal, which other databases cannot read."""
-    said = str(getattr(getattr(default, "arg", None), "text", ""))
-    literal_only = re.fullmatch(r"('(?:[^']|'')*')::[\w .\"\[\]]+", said)
-    return DefaultClause(text(literal_only[1])) if literal_only else default
-
-
-def _neutral(column: Column[Any], stored: Table) -> str:
-    """Give a value that the column's own CHECK, or else its type, allows."""
-    for constraint in stored.constraints:
-        said = str(getattr(constraint, "sqltext", ""))
-        allowed = re.search(rf"\b{re.escape(column.name)}\b[^']*(?:IN|ANY)\b[^']*('(?:[^']|'')*')", said)
-        if allowed:
-            return allowed[1]
-    if isinstance(column.type, postgresql.ENUM | Enum) and column.type.enums:
-        return _quoted(column.type.enums[0])
-    if isinstance(column.type, Boolean):
-        return "false"
-    if isinstance(column.type, Integer | Numeric):
-        return "0"
-    if isinstance(column.type, DateTime):
-        return "CURRENT_TIMESTAMP"
-    return "''"
-
-
-def value_of(column: Column[Any], name: str, answers: Answers) -> str | None:
-    """Give in SQL what the rows that are there should hold: as told, or the model's own default."""
-    told = answers.fill.get(name)
-    if told is not None:
-        return told.removeprefix("sql:") if told.startswith("sql:") else _written(column.type, told)
-    default: Any = column.default
-    if default is not None and default.is_scalar:
-        return _literal(column.type, default.arg)
-    return None
-
-
-def _written(type_: Any, told: str) -> str:
-    plain = frozen(type_)
-    if isinstance(plain, Integer | Numeric):
-        if re.fullmatch(r"[+-]?\d+(\.\d+)?", told):
-            return told
-        raise MigrationRefused(
-            f"{told!r} is no number, and the column holds numbers. Give a number to --fill."
-        )
-    if isinstance(plain, Boolean):
-        if told.lower() in ("true", "false"):
-            return told.lower()
-        raise MigrationRefused(f"{told!r} is neither true nor false. Give one of them to --fill.")
-    return _quoted(told)
-
-
-def _literal(type_: Any, value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    written = literal(value, type_).compile(dialect=POSTGRESQL, compile_kwargs={"literal_binds": True})
-    return str(written).replace("%%", "%").partition("::")[0]
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _no_value(name: str, column: Column[Any]) -> Undecided:
-    example = "sql:CURRENT_TIMESTAMP" if isinstance(frozen(column.type), DateTime) else "value"
-    return Undecided(
-        f"{name} is required, and the rows that are there would have no value for it: its model has "
-        "no default "
-        f"that is the same for all. Say which value they get with --fill {name}={example} (in Python: "
-        f"fill={{{name!r}: ...}}), or allow None in the model.",
-        kind="fill",
-        subject=name,
-    )
 
 
 # Columns that change
@@ -306,71 +226,6 @@ def _family(type_: Any) -> str:
         if isinstance(plain, kind):
             return family
     return type(plain).__name__.lower()
-
-
-# Values that are renamed
-
-
-def refuse_lost_members(changes: Iterable[Any], table: str, connection: Connection, answers: Answers) -> None:
-    """Ask whether a member that goes was renamed, where another comes: rows may hold it."""
-    old: dict[str, tuple[str, list[str]]] = {}
-    new: dict[str, tuple[str, list[str]]] = {}
-    for change in changes:
-        if isinstance(change, ops.DropConstraintOp | ops.CreateCheckConstraintOp):
-            constraint = change.to_constraint()
-            listed = _listed(constraint, connection) if isinstance(constraint, CheckConstraint) else None
-            if listed is not None:
-                name = str(canonical.constraint_name(constraint, connection))
-                (old if isinstance(change, ops.DropConstraintOp) else new)[name] = listed
-    for name in sorted(old.keys() & new.keys()):
-        column = f"{table}.{old[name][0]}"
-        renamed = answers.renamed_values.get(column, {})
-        come = [each for each in new[name][1] if each not in old[name][1] and each not in renamed.values()]
-        for member in old[name][1]:
-            lost = member not in new[name][1] and member not in renamed
-            if lost and come and f"{column}:{member}" not in answers.drop:
-                raise _lost_member(column, member, come)
-
-
-def _listed(constraint: CheckConstraint, connection: Connection) -> tuple[str, list[str]] | None:
-    found = re.fullmatch(r"\(*\"?(\w+)\"? IN \((.*)\)\)*", canonical.condition(constraint, connection))
-    return None if found is None else (found[1], re.findall(r"'((?:[^']|'')*)'", found[2]))
-
-
-def _lost_member(column: str, member: str, come: Sequence[str]) -> Undecided:
-    choices = [f"{column}:{member}={each}" for each in come]
-    lines = "\n".join(f"  --rename-value {each}" for each in choices)
-    return Undecided(
-        f"{column} loses the value {member!r} and gets another, and rows may hold it. If it was renamed, say "
-        f"so:\n{lines}\nor, if no row holds it:\n  --drop {column}:{member}",
-        kind="rename",
-        subject=f"{column}:{member}",
-        choices=choices,
-    )
-
-
-def names_of_values(old: Any, new: Any) -> dict[str, str]:
-    """Map names to values where a native enum, which stores names, becomes text that stores values."""
-    if not isinstance(new, EnumByValue) or not isinstance(old, Enum):
-        return {}
-    names = {member.name: str(member.value) for member in new.enum}
-    known = set(old.enums) <= names.keys()
-    return {name: value for name, value in names.items() if name != value} if known else {}
-
-
-def renaming_values(key: Key, column: str, renamed: Mapping[str, str]) -> Step:
-    """Rename values in the rows, all at once, so that two may swap."""
-    back = {new: old for old, new in renamed.items()}
-    return Step(_update(key[1], column, renamed), _update(key[1], column, back))
-
-
-def _update(table: str, column: str, renamed: Mapping[str, str]) -> ops.ExecuteSQLOp:
-    cases = " ".join(f"WHEN {_quoted(old)} THEN {_quoted(new)}" for old, new in renamed.items())
-    those = ", ".join(_quoted(old) for old in renamed)
-    return ops.ExecuteSQLOp(
-        f'UPDATE "{table}" SET "{column}" = CASE "{column}" {cases} END '  # noqa: S608  # what a revision is to say
-        f'WHERE "{column}" IN ({those})'
-    )
 
 
 def stored_columns(connection: Connection, key: Key) -> Table:

@@ -14,11 +14,13 @@ from typing import Any
 
 from alembic.autogenerate import render_op_text
 from alembic.operations import ops
-from sqlalchemy import CheckConstraint, Column, Connection, Index, MetaData, Table
+from sqlalchemy import CheckConstraint, Column, Connection, Index, MetaData, String, Table
 from sqlalchemy.schema import ForeignKeyConstraint, sort_tables_and_constraints
 
 from fieldstone.migrations import canonical
-from fieldstone.migrations.rendering import CallOp, NamingBatchOp, Writer
+from fieldstone.migrations.rendering import DIALECTS, CallOp, NamingBatchOp, Writer
+
+Key = tuple[str | None, str]
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,40 @@ def _only_length(name: str, said: str) -> bool:
 def _replacing(key: tuple[str | None, str], name: str, said: str | None, model: Any) -> CallOp:
     dialect = model._ddl_if.dialect if model is not None else "sqlite"
     return CallOp(f"steps.replace_check({key[1]!r}, {name!r}, {said!r}, dialect={dialect!r})")
+
+
+def checking_elsewhere(change: Any, model: Table, connection: Connection) -> Iterator[Step]:
+    """Follow a column on the other kind of database, where that has a CHECK of its own for it."""
+    if isinstance(change, ops.AddColumnOp):
+        name, old, new = change.column.name, None, change.column.type
+    elif isinstance(change, ops.AlterColumnOp) and change.modify_type is not None:
+        name, old, new = change.column_name, change.existing_type, change.modify_type
+    else:
+        return
+    key, here = (model.schema, model.name), connection.dialect.name
+    meant = [
+        each
+        for each in model.constraints
+        if isinstance(each, CheckConstraint)
+        and each._ddl_if is not None
+        and each._ddl_if.dialect not in (None, here)
+        and name in each.columns
+    ]
+    for each in meant:
+        said = canonical.written_for(each, DIALECTS[str(each._ddl_if.dialect)])  # type: ignore[union-attr]  # see above
+        length = old.length if isinstance(old, String) else None
+        before = None if length is None else re.sub(r"<= \d+$", f"<= {length}", said)
+        constraint_name = str(canonical.constraint_name(each, connection))
+        yield Step(
+            _replacing(key, constraint_name, said, each), _replacing(key, constraint_name, before, each)
+        )
+    length = old.length if isinstance(old, String) else None
+    if not meant and here != "sqlite" and length is not None and getattr(new, "length", None) is None:
+        constraint_name = f"ck_{model.name}_{name}_max_length"
+        before = f"length({name}) <= {length}"
+        yield Step(
+            _replacing(key, constraint_name, None, None), _replacing(key, constraint_name, before, None)
+        )
 
 
 def named(operation: Any, stored: Table, metadata: MetaData, connection: Connection) -> bool:

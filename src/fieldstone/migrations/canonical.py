@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Connection, Constraint, Index, Table, text
+from sqlalchemy import CheckConstraint, Connection, Constraint, Dialect, Index, Table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex
 
@@ -40,15 +40,20 @@ def unquoted(identifier: str) -> str:
 
 def condition(constraint: CheckConstraint, connection: Connection) -> str:
     """Write the condition of a CHECK as the database is told it."""
+    return written_for(constraint, connection.dialect)
+
+
+def written_for(constraint: CheckConstraint, dialect: Dialect) -> str:
+    """Write the condition of a CHECK as a kind of database is told it."""
     options = {"literal_binds": True, "include_table": False}
-    written = str(constraint.sqltext.compile(dialect=connection.dialect, compile_kwargs=options))
-    return written.replace("%%", "%") if connection.dialect.paramstyle in ("format", "pyformat") else written
+    written = str(constraint.sqltext.compile(dialect=dialect, compile_kwargs=options))
+    return written.replace("%%", "%") if dialect.paramstyle in ("format", "pyformat") else written
 
 
-def applies(constraint: CheckConstraint, connection: Connection) -> bool:
+def applies(constraint: CheckConstraint, dialect: str) -> bool:
     """Say whether a CHECK is meant for this kind of database."""
     rule = constraint._ddl_if
-    return rule is None or rule.dialect is None or connection.dialect.name in _names(rule.dialect)
+    return rule is None or rule.dialect is None or dialect in _names(rule.dialect)
 
 
 def _names(dialect: Any) -> tuple[str, ...]:
@@ -190,7 +195,7 @@ def _read_back(connection: Connection, table: Table, made: Mapping[str, str], qu
         for statement in made.values():
             try:
                 with connection.begin_nested():
-                    connection.exec_driver_sql(_escaped(statement, connection))
+                    connection.exec_driver_sql(escaped(statement, connection))
             except DBAPIError:
                 continue
         return {str(row[0]): str(row[1]) for row in connection.execute(text(query))}
@@ -198,7 +203,7 @@ def _read_back(connection: Connection, table: Table, made: Mapping[str, str], qu
         outer.rollback()
 
 
-def _escaped(statement: str, connection: Connection) -> str:
+def escaped(statement: str, connection: Connection) -> str:
     """Keep a driver whose placeholders begin with % from looking for them."""
     return (
         statement.replace("%", "%%") if connection.dialect.paramstyle in ("format", "pyformat") else statement

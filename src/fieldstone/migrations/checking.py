@@ -7,6 +7,7 @@ def test_migrations(tmp_path):
 
 from __future__ import annotations
 
+from alembic.script import Script
 from sqlalchemy import Connection, MetaData, inspect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -16,6 +17,7 @@ from fieldstone.migrations.failures import MigrationError
 from fieldstone.migrations.project import Project, read
 from fieldstone.migrations.revisions import directory, title, understood
 from fieldstone.migrations.revisions import heads as heads_of
+from fieldstone.migrations.running import Course, run
 
 
 class HistoryBroken(MigrationError, AssertionError):
@@ -30,7 +32,7 @@ def check_migrations(database: Database, *, project: Project | None = None) -> N
     """
     where = project or read()
     scripts = directory(where)
-    if _schema(database):
+    if _schema(database, where):
         raise HistoryBroken(
             f"{database.url} is not empty, and a history is tried on an empty database. Give it one "
             "of its own."
@@ -40,15 +42,17 @@ def check_migrations(database: Database, *, project: Project | None = None) -> N
     with understood(where):
         revisions = list(reversed(list(scripts.walk_revisions())))
     for script in revisions:
-        before = _schema(database)
+        before = _schema(database, where)
         verbs.upgrade(database, script.revision, project=where)
-        after = _schema(database)
-        verbs.downgrade(database, "-1", project=where)
+        after = _schema(database, where)
+        _undo(database, where, script)
         name = f"revision {script.revision} ({title(script)})"
-        _refuse_difference(before, _schema(database), f"The downgrade of {name} does not undo its upgrade")
+        _refuse_difference(
+            before, _schema(database, where), f"The downgrade of {name} does not undo its upgrade"
+        )
         verbs.upgrade(database, script.revision, project=where)
         _refuse_difference(
-            after, _schema(database), f"The second upgrade of {name} does other than the first"
+            after, _schema(database, where), f"The second upgrade of {name} does other than the first"
         )
     if lines := verbs.differences(database, project=where):
         raise HistoryBroken(
@@ -56,6 +60,12 @@ def check_migrations(database: Database, *, project: Project | None = None) -> N
             + "\n".join(f"  {line}" for line in lines)
             + "\nWrite what is missing with: fieldstone migrate new"
         )
+
+
+def _undo(database: Database, project: Project, script: Script) -> None:
+    """Undo one revision alone: "-1" would not say which where branches are joined."""
+    course = Course("downgrade", script.revision, alone=True)
+    verbs.on(database, lambda connection: run(connection, project, course))
 
 
 def _refuse_difference(before: set[str], after: set[str], fact: str) -> None:
@@ -66,15 +76,15 @@ def _refuse_difference(before: set[str], after: set[str], fact: str) -> None:
         raise HistoryBroken(f"{fact}. Expected (-) and found (+):\n" + "\n".join(lines))
 
 
-def _schema(database: Database) -> set[str]:
-    return verbs.on(database, _lines)
+def _schema(database: Database, project: Project) -> set[str]:
+    return verbs.on(database, lambda connection: schema_lines(connection, project.version_table))
 
 
-def _lines(connection: Connection) -> set[str]:
+def schema_lines(connection: Connection, version_table: str = "alembic_version") -> set[str]:
     """Write out what a database has, a line for each column, constraint and index, whatever their order."""
     metadata = MetaData()
     with connection.begin():
-        names = [name for name in inspect(connection).get_table_names() if name != "alembic_version"]
+        names = [name for name in inspect(connection).get_table_names() if name != version_table]
         metadata.reflect(connection, only=names)
     lines: set[str] = set()
     for table in metadata.tables.values():

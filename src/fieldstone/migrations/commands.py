@@ -20,7 +20,7 @@ from fieldstone.database import Database
 from fieldstone.migrations import verbs
 from fieldstone.migrations.failures import MigrationRefused, Undecided, shown
 from fieldstone.migrations.project import read
-from fieldstone.migrations.revisions import directory, file_of, title, understood
+from fieldstone.migrations.revisions import directory, file_of, heads, title, understood
 from fieldstone.migrations.running import Course, Ran, run
 from fieldstone.migrations.scripting import sql_of
 
@@ -131,8 +131,11 @@ def _add_value(found: dict[str, dict[str, str]], text: str) -> None:
 def adopt(message: Annotated[str, typer.Argument(help="What it is called.")] = "What was there") -> None:
     """Take over a database that has tables and no history."""
     with Database() as database:
-        file = verbs.adopt(database, message)
-    out.print(f"Wrote {_beside(file)}, and recorded the database as being there.")
+        found = verbs.adopt(database, message)
+    if isinstance(found, Path):
+        out.print(f"Wrote {_beside(found)}, and recorded the database as being there.")
+    else:
+        out.print(f"The tables are those of {found}; the database is recorded as being there.")
     out.print("See what the models want otherwise with: fieldstone migrate check")
 
 
@@ -190,6 +193,9 @@ def history() -> None:
     """List all revisions, the newest first."""
     project = read()
     scripts = directory(project)
+    if not heads(scripts, project):
+        out.print("There are no revisions yet. Write the first with: fieldstone migrate new 'Start'")
+        return
     table = Table("revision", "after", "what", "file", box=None)
     with understood(project):
         for script in scripts.walk_revisions():
@@ -208,7 +214,8 @@ def check() -> None:
     if not found:
         out.print("The database is what the models say.")
         return
-    out.print(f"The database is not what the models say, in {len(found)} places:")
+    places = "1 place" if len(found) == 1 else f"{len(found)} places"
+    out.print(f"The database is not what the models say, in {places}:")
     for line in found:
         out.print(Text(f"  {line}"))
     out.print("Write a revision with: fieldstone migrate new")
@@ -225,7 +232,8 @@ def lint(
     for finding in found:
         out.print(Text(str(finding)))
     if found:
-        out.print(f"{len(found)} dangerous operations. Accept one with: with steps.safety_assured('why'):")
+        number = "1 dangerous operation" if len(found) == 1 else f"{len(found)} dangerous operations"
+        out.print(f"{number}. Accept one with: with steps.safety_assured('why'):")
         raise typer.Exit(1)
     out.print("Nothing dangerous was found.")
 

@@ -14,7 +14,20 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import CheckConstraint, Column, Connection, Enum, Index, String, Table, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    Enum,
+    Float,
+    Index,
+    Numeric,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+    types,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import conv
 
@@ -43,7 +56,7 @@ def compare_checks(
         name: constraint
         for constraint in wanted.constraints
         if isinstance(constraint, CheckConstraint)
-        and canonical.applies(constraint, connection)
+        and canonical.applies(constraint, connection.dialect.name)
         and (name := canonical.constraint_name(constraint, connection)) is not None
     }
     different = _different(connection, stored, now, models)
@@ -192,7 +205,33 @@ def compare_types(
         inner = getattr(implementation, "impl_instance", implementation)
         if isinstance(inner, postgresql.ENUM) and isinstance(stored_type, postgresql.ENUM):
             return bool(inner.name != stored_type.name)
+    has, wants = _has_limit(stored_type), _has_limit(implementation)
+    return True if has is not None and wants is not None and has != wants else None
+
+
+def _has_limit(type_: Any) -> bool | None:
+    """Say whether a type bounds its values: Alembic compares two bounds, and not one with none."""
+    plain = getattr(type_, "impl_instance", type_)
+    if isinstance(plain, String) and not isinstance(plain, Enum):
+        return plain.length is not None
+    if isinstance(plain, Numeric) and not isinstance(plain, Float):
+        return plain.precision is not None
     return None
+
+
+def compare_defaults(
+    context: Any, stored: Column[Any], _wanted: Any, said: str | None, given: Any, rendered: str | None
+) -> bool | None:
+    """Compare defaults of PostgreSQL's JSON, which has no equality; None leaves others to Alembic."""
+    # JSONB too: a column that was JSON once keeps its default as that.
+    json = context.dialect.name == "postgresql" and isinstance(stored.type, types.JSON)
+    if not json or said is None or rendered is None:
+        return None
+    text_of_it = getattr(given, "arg", given)
+    wanted = "'" + text_of_it.replace("'", "''") + "'" if isinstance(text_of_it, str) else rendered
+    query = f"SELECT CAST(CAST({said} AS text) AS jsonb) = CAST(CAST({wanted} AS text) AS jsonb)"  # defaults
+    same = context.connection.exec_driver_sql(canonical.escaped(query, context.connection)).scalar()
+    return not same
 
 
 def include_name(context_of: Any) -> Any:
@@ -235,7 +274,7 @@ def options(connection_of: Any) -> dict[str, Any]:
     return {
         "autogenerate_plugins": PLUGINS,
         "compare_type": compare_types,
-        "compare_server_default": True,
+        "compare_server_default": compare_defaults,
         "include_name": include_name(connection_of),
     }
 

@@ -9,7 +9,7 @@ from alembic.operations import ops
 from sqlalchemy import Connection
 
 from fieldstone.migrations import canonical, enumerating
-from fieldstone.migrations.authoring import comparison
+from fieldstone.migrations.comparison import comparison
 from fieldstone.migrations.enums import stored_members
 from fieldstone.migrations.project import Project
 
@@ -72,7 +72,12 @@ def _aspects(change: ops.AlterColumnOp, connection: Connection) -> Iterator[str]
         return str(type_.compile(dialect=connection.dialect))
 
     if change.modify_type is not None:
-        yield f"is {told(change.existing_type)}; the models say {told(change.modify_type)}"
+        has, wanted = told(change.existing_type), told(change.modify_type)
+        if has == wanted:  # SQLite: see declarations.py
+            has, wanted = (
+                ("in UTC", "naive") if getattr(change.existing_type, "timezone", False) else ("naive", "UTC")
+            )
+        yield f"is {has}; the models say {wanted}"
     if change.modify_nullable is not None:
         yield (
             "may be empty; the models require it"

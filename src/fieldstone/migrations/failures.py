@@ -3,7 +3,8 @@
 FieldstoneError
 └── MigrationError
     ├── MigrationRefused     nothing was done
-    │   └── Undecided        ... because only a person can answer; may be asked and repeated
+    │   ├── Undecided        ... because only a person can answer; may be asked and repeated
+    │   └── Unrecognised     ... because no revision leaves such tables as the database has
     └── MigrationFailed      a revision failed; says what state the database is in now
 """
 
@@ -35,6 +36,16 @@ class Undecided(MigrationRefused):
         self.kind = kind
         self.subject = subject
         self.choices = tuple(choices)
+        super().__init__(text)
+
+
+class Unrecognised(MigrationRefused):
+    """Say how tables without a history differ from those of the nearest revision."""
+
+    def __init__(self, text: str, *, nearest: str, lacks: Sequence[str], besides: Sequence[str]) -> None:
+        self.nearest = nearest
+        self.lacks = tuple(lacks)
+        self.besides = tuple(besides)
         super().__init__(text)
 
 

@@ -13,6 +13,7 @@ import ast
 import importlib
 import sys
 import tomllib
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,8 @@ def _table(file: Path) -> dict[str, Any]:
 
 
 def _from_table(table: dict[str, Any], file: Path) -> Project:
-    for key in table.keys() - _KEYS:
+    # A table within it, such as [tool.fieldstone.check], is another room's.
+    for key in {name for name, value in table.items() if not isinstance(value, dict)} - _KEYS:
         raise ConfigurationError(
             f"[tool.fieldstone] in {file} sets {key!r}, which is unknown. "
             f"It may set: {', '.join(sorted(_KEYS))}."
@@ -97,14 +99,25 @@ def _from_table(table: dict[str, Any], file: Path) -> Project:
         raise ConfigurationError(
             f"[tool.fieldstone] in {file} does not say where the models are. Add:\n\n{EXAMPLE}"
         )
+    _refuse_kinds(table, file)
     return Project(
         models=tuple(models),
-        location=file.parent / str(table.get("migrations", "migrations")),
+        location=file.parent / table.get("migrations", "migrations"),
         root=file.parent,
         version_table=table.get("version_table", "alembic_version"),
         version_table_schema=table.get("version_table_schema"),
         online=table.get("online"),
     )
+
+
+def _refuse_kinds(table: dict[str, Any], file: Path) -> None:
+    for key, value in table.items():
+        wanted, example = (bool, "true") if key == "online" else (str, '"a name"')
+        if key in _KEYS - {"models"} and not isinstance(value, wanted):
+            raise ConfigurationError(
+                f"[tool.fieldstone] in {file} sets {key} = {value!r}, which is of another kind. "
+                f"Write it like: {key} = {example}"
+            )
 
 
 def _metadata_of(spec: str, root: Path) -> MetaData:
@@ -114,11 +127,13 @@ def _metadata_of(spec: str, root: Path) -> MetaData:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise
+            raise _not_importable(spec, error) from error
         raise ConfigurationError(
             f"[tool.fieldstone] names the models {spec!r}, and there is no module {error.name!r} in "
             f"{root} or {root / 'src'}. Correct the name, or install the package."
         ) from None
+    except Exception as error:
+        raise _not_importable(spec, error) from error
     target = getattr(module, attribute, None) if attribute else SQLModel
     metadata = target if isinstance(target, MetaData) else getattr(target, "metadata", None)
     if not isinstance(metadata, MetaData):
@@ -127,6 +142,14 @@ def _metadata_of(spec: str, root: Path) -> MetaData:
             f"class that has one. Write {module_name!r} for SQLModel's own."
         )
     return metadata
+
+
+def _not_importable(spec: str, error: Exception) -> ConfigurationError:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return ConfigurationError(
+        f"[tool.fieldstone] names the models {spec!r}, and importing them fails: "
+        f"{type(error).__name__}: {error} ({frame.filename}, line {frame.lineno}). Correct that first."
+    )
 
 
 def _make_importable(root: Path) -> None:

@@ -14,7 +14,7 @@ import re
 from typing import Any
 
 from alembic.ddl.sqlite import SQLiteImpl
-from sqlalchemy import Cast, CheckConstraint, Table, cast, func, select, text
+from sqlalchemy import JSON, Cast, CheckConstraint, Table, Text, cast, func, select, text
 
 from fieldstone.migrations.failures import MigrationRefused
 
@@ -85,8 +85,11 @@ class RebuildingImpl(SQLiteImpl):
             new = transfer.get("expr")
             if not isinstance(new, Cast) or name not in table.c:
                 continue
-            old = table.c[name]
-            back = cast(new, old.type)
+            old: Any = table.c[name]
+            if isinstance(old.type, JSON):  # SQLite casts to JSON as it does to a number
+                old, back = cast(old, Text), cast(new, Text)
+            else:
+                back = cast(new, old.type)
             lost = self.connection.scalar(
                 select(func.count()).select_from(table).where(old.is_not(None), back.is_distinct_from(old))
             )

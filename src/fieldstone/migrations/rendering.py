@@ -27,6 +27,7 @@ STEPS = "from fieldstone.migrations import steps"
 
 SQLITE: Any = getattr(sqlite, "dialect")()  # noqa: B009  # as below
 POSTGRESQL: Any = getattr(postgresql, "dialect")()  # noqa: B009  # SQLAlchemy gives it no type
+DIALECTS: dict[str, Any] = {"sqlite": SQLITE, "postgresql": POSTGRESQL}
 
 
 class CallOp(ops.MigrateOperation):

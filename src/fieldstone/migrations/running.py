@@ -1,38 +1,33 @@
 """Run revisions, each in a transaction of its own that also records it.
 
 What is left to do is read again inside each transaction, so that processes that start at once, and
-one that continues after another was killed, need know nothing of each other. The environment that
-Alembic asks of a project (alembic.ini, env.py) is this file.
-
-On SQLite foreign keys are off while a revision runs, since dropping the old table of a rebuild would
-otherwise delete what refers to it; that can only be said outside a transaction. What the revision
-broke is looked for before it is committed.
+one that continues after another was killed, need know nothing of each other. Where a
+database has tables of an earlier version and no history, the revision that it is at is recorded
+first, if that was asked for.
 """
 
 from __future__ import annotations
 
 import re
 import time
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
+from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event
 
 from fieldstone.errors import FieldstoneError
 from fieldstone.migrations import waiting
+from fieldstone.migrations.environment import environment
 from fieldstone.migrations.failures import MigrationFailed, MigrationRefused, shown
 from fieldstone.migrations.project import Project
-from fieldstone.migrations.rebuilding import RebuildingImpl
+from fieldstone.migrations.recognising import recognise
+from fieldstone.migrations.references import broken_references, foreign_keys_off, refuse_broken
 from fieldstone.migrations.revisions import directory, file_of, title, understood
-from fieldstone.violations.failures import failure_of
+from fieldstone.violations.failures import Failure, failure_of
 
 Direction = Literal["upgrade", "downgrade"]
 
@@ -49,11 +44,17 @@ class Ran:
 
 @dataclass(frozen=True)
 class Course:
-    """Where a run goes, how long it waits for others, and whom it tells what happens."""
+    """Where a run goes, how long it waits for others, and whom it tells what happens.
+
+    `adopt` records first at which revision tables without a history are. `alone` undoes the target
+    itself and nothing else.
+    """
 
     direction: Direction
     target: str
     patience: float = 600.0
+    adopt: bool = False
+    alone: bool = False
     starting: Callable[[str, str], None] = field(default=lambda revision, title: None)
     notify: Callable[[str], None] = field(default=lambda text: None)
 
@@ -61,10 +62,24 @@ class Course:
 def run(connection: Connection, project: Project, course: Course) -> list[Ran]:
     """Go as far as the course says; raise MigrationFailed at the first revision that cannot be run."""
     scripts = directory(project)
+    _refuse_the_other_way(course)
     if not remaining(connection, project, scripts, course):
         return []
     with waiting.turn(connection, patience=course.patience, notify=course.notify):
+        if course.adopt:
+            adopt(connection, project, scripts, patience=course.patience)
         return list(_all_steps(connection, project, scripts, course))
+
+
+def _refuse_the_other_way(course: Course) -> None:
+    word, other = ("up", "down") if course.direction == "upgrade" else ("down", "up")
+    never = ("base",) if word == "up" else ("head", "heads")
+    sign = "-" if word == "up" else "+"
+    if course.target in never or course.target.startswith(sign):
+        raise MigrationRefused(
+            f"{course.target!r} does not lie {word} from anywhere. Did you mean: fieldstone migrate {other} "
+            f"{course.target}"
+        )
 
 
 def remaining(
@@ -75,7 +90,7 @@ def remaining(
     try:
         with understood(project):
             heads = current(connection, project)
-            return [scripts.get_revision(step.revision.revision) for step in _steps(scripts, heads, course)]
+            return [scripts.get_revision(step.revision.revision) for step in steps_to(scripts, heads, course)]
     finally:
         connection.rollback()
 
@@ -86,9 +101,40 @@ def current(connection: Connection, project: Project) -> tuple[str, ...]:
     return MigrationContext.configure(connection, opts=options).get_current_heads()
 
 
-def _steps(scripts: ScriptDirectory, heads: tuple[str, ...], course: Course) -> list[Any]:
-    steps = scripts._upgrade_revs if course.direction == "upgrade" else scripts._downgrade_revs
-    return list(steps(course.target, heads))  # type: ignore[arg-type]  # Alembic passes a tuple itself
+def adopt(
+    connection: Connection, project: Project, scripts: ScriptDirectory, *, patience: float = 600.0
+) -> str | None:
+    """Record the revision that tables without a history are at; None where there is nothing to record."""
+    waiting.begin(connection, patience=patience)
+    try:
+        # Looked at only now that nobody else can write: another process may have been here before.
+        found = None if current(connection, project) else recognise(connection, project, scripts)
+        if found is not None:
+            record(connection, project, scripts, found)
+        connection.commit()
+        return found
+    finally:
+        connection.rollback()
+
+
+def record(connection: Connection, project: Project, scripts: ScriptDirectory, target: str) -> None:
+    """Write down that the database is at a revision; the caller's transaction says when."""
+    options = {"version_table": project.version_table, "version_table_schema": project.version_table_schema}
+    with understood(project):
+        MigrationContext.configure(connection, opts=options).stamp(scripts, target)
+
+
+def steps_to(scripts: ScriptDirectory, heads: Any, course: Course) -> list[Any]:
+    """List what a course asks for from where a database is, the first first."""
+    known = scripts.revision_map
+    if course.direction == "upgrade":
+        above = list(scripts.iterate_revisions(course.target, heads, implicit_base=True))
+        return [MigrationStep.upgrade_from_script(known, each) for each in reversed(above)]
+    if course.alone:
+        below = [scripts.get_revision(course.target)] if course.target in heads else []
+    else:
+        below = list(scripts.iterate_revisions(heads, course.target, select_for_downgrade=True))
+    return [MigrationStep.downgrade_from_script(known, each) for each in below]
 
 
 def _all_steps(
@@ -98,7 +144,7 @@ def _all_steps(
     relative = re.fullmatch(r"([+-])(\d+)", course.target)
     courses: Iterable[Course] = [course]
     if relative:
-        one = Course(course.direction, f"{relative[1]}1", course.patience, course.starting, course.notify)
+        one = replace(course, target=f"{relative[1]}1")
         courses = [one] * int(relative[2])
     for each in courses:
         while (ran := _one_step(connection, project, scripts, each)) is not None:
@@ -149,7 +195,7 @@ class _Attempt:
             waiting.begin(self.connection, patience=self.course.patience)
             event.listen(self.connection, "commit", commit)
             try:
-                broken = _broken_references(self.connection)
+                broken = broken_references(self.connection)
                 self._migrate(broken)
                 event.remove(self.connection, "commit", commit)
                 self.connection.commit()
@@ -162,7 +208,7 @@ class _Attempt:
     def _migrate(self, broken: Counter[tuple[str, str]]) -> None:
         def first(heads: Any, _context: MigrationContext) -> Iterable[Any]:
             with understood(self.project):
-                steps = _steps(self.scripts, heads, self.course)[:1]
+                steps = steps_to(self.scripts, heads, self.course)[:1]
             for step in steps:
                 self.script = self.scripts.get_revision(step.revision.revision)
                 self.course.starting(self.script.revision, title(self.script))
@@ -197,7 +243,7 @@ class _Attempt:
             file=file_of(self.script, self.project),
             reason=" ".join(reason.split())[:600],
             state=self._state(heads),
-            remedy=self._remedy(),
+            remedy=self._remedy(there_already=not heads and _is_there_already(failure)),
         )
 
     def _state(self, heads: tuple[str, ...] | None) -> str:
@@ -211,91 +257,22 @@ class _Attempt:
             )
         return f"at {shown(heads)}, as before: all of this revision was rolled back"
 
-    def _remedy(self) -> str:
+    def _remedy(self, *, there_already: bool) -> str:
+        if there_already and self.course.direction == "upgrade":
+            return (
+                "if create_all made these tables, record which revision they are at: fieldstone migrate adopt"
+            )
         word = "up" if self.course.direction == "upgrade" else "down"
         return f"correct the data or the file, then run: fieldstone migrate {word}"
 
 
-@contextmanager
-def environment(
-    project: Project,
-    scripts: ScriptDirectory,
-    connection: Connection | None,
-    options: Mapping[str, Any],
-) -> Iterator[EnvironmentContext]:
-    """Be what env.py is in a project of Alembic's: `op` and `context` work inside."""
-    with quiet(), EnvironmentContext(Config(), scripts) as env:
-        env.configure(
-            connection=connection,
-            version_table=project.version_table,
-            version_table_schema=project.version_table_schema,
-            transactional_ddl=True,
-            transaction_per_migration=True,
-            render_as_batch=True,
-            **options,
-        )
-        context = env.get_context()
-        context._in_external_transaction = False  # ours was begun for it, and autocommit blocks may end it
-        context._transaction = connection.get_transaction() if connection is not None else None
-        if context.dialect.name == "sqlite":
-            context.impl = RebuildingImpl(
-                context.dialect, context.connection, context.as_sql, True, context.output_buffer, context.opts
-            )
-        yield env
+def _is_there_already(failure: Failure | None) -> bool:
+    """Say whether what a revision makes was there before it."""
+    return failure is not None and (
+        failure.sqlstate in _DUPLICATE
+        or re.search(r"(table|index) \S+ already exists", failure.message) is not None
+    )
 
 
-# What Alembic and SQLAlchemy warn of and is dealt with here: CHECKs and indexes are kept in a rebuild
-# (rebuilding.py) and compared (comparing.py), circles of foreign keys are cut (arranging.py).
-_ANSWERED = (
-    "Unnamed CHECK constraint on reflected table",
-    "autogenerate skipping metadata-specified expression-based index",
-    "Skipped unsupported reflection of expression-based index",
-    "Cannot correctly sort tables",
-)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Leave out the warnings that are answered."""
-    with warnings.catch_warnings():
-        for message in _ANSWERED:
-            warnings.filterwarnings("ignore", message=message)
-        yield
-
-
-@contextmanager
-def foreign_keys_off(connection: Connection) -> Iterator[None]:
-    """Keep SQLite from acting on foreign keys until the block ends; nothing elsewhere."""
-    if connection.dialect.name != "sqlite":
-        yield
-        return
-    _set_foreign_keys(connection, on=False)
-    try:
-        yield
-    finally:
-        _set_foreign_keys(connection, on=True)
-
-
-def _set_foreign_keys(connection: Connection, *, on: bool) -> None:
-    # On the driver's cursor, because SQLAlchemy would begin a transaction, in which it has no effect.
-    cursor = connection.connection.cursor()
-    cursor.execute(f"PRAGMA foreign_keys = {'ON' if on else 'OFF'}")
-    cursor.close()
-
-
-def _broken_references(connection: Connection) -> Counter[tuple[str, str]]:
-    if connection.dialect.name != "sqlite":
-        return Counter()
-    rows = connection.execute(text("PRAGMA foreign_key_check")).all()
-    return Counter((str(row[0]), str(row[2])) for row in rows)
-
-
-def refuse_broken(connection: Connection, before: Counter[tuple[str, str]]) -> None:
-    """Refuse to commit rows that point to rows that are gone; those that did before are left alone."""
-    for (table, parent), number in (_broken_references(connection) - before).items():
-        raise MigrationRefused(
-            f"After this revision {number} rows of {table!r} would point to rows of {parent!r} that do not "
-            "exist. While a revision runs, SQLite does not follow ON DELETE: change or delete those "
-            "rows in the "
-            "revision as well."
-        )
+# PostgreSQL: duplicate_table (also an index), duplicate_object (also a type).
+_DUPLICATE = ("42P07", "42710")

@@ -6,9 +6,11 @@ desk has none.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,12 +18,26 @@ from alembic.util import rev_id
 from sqlalchemy import Connection
 
 from fieldstone.database import Database
-from fieldstone.migrations import adopting, authoring, comparing, describing, linting, rendering
+from fieldstone.errors import MissingExtra
+from fieldstone.migrations import (
+    adopting,
+    authoring,
+    comparing,
+    describing,
+    filing,
+    linting,
+    renaming,
+    rendering,
+    running,
+    waiting,
+)
 from fieldstone.migrations.arranging import Answers
+from fieldstone.migrations.failures import MigrationRefused, shown
 from fieldstone.migrations.linting import Finding
 from fieldstone.migrations.project import Project, read
 from fieldstone.migrations.revisions import directory, heads, title, understood
-from fieldstone.migrations.running import Course, Ran, current, environment, remaining, run
+from fieldstone.migrations.running import Course, Ran, current, record, remaining, run
+from fieldstone.violations import explained
 
 R = TypeVar("R")
 
@@ -41,22 +57,33 @@ class Status:
 
 
 def upgrade(
-    database: Database, target: str = "head", *, project: Project | None = None, patience: float = 600.0
+    database: Database,
+    target: str = "head",
+    *,
+    project: Project | None = None,
+    patience: float = 600.0,
+    adopt: bool = False,
 ) -> list[Ran]:
     """Run the revisions that are still to be run, and return them.
 
     Any number of processes may do so at once: one runs each revision, the others wait, at most
-    `patience` seconds. `target` is a revision, "+1", or "head".
+    `patience` seconds. `target` is a revision, "+1", or "head". With `adopt`, a database that an
+    earlier version made with create_all is recorded at the revision that its tables are at.
     """
-    course = Course("upgrade", target, patience)
+    course = Course("upgrade", target, patience, adopt)
     return on(database, lambda connection: run(connection, project or read(), course))
 
 
 async def upgrade_async(
-    database: Database, target: str = "head", *, project: Project | None = None, patience: float = 600.0
+    database: Database,
+    target: str = "head",
+    *,
+    project: Project | None = None,
+    patience: float = 600.0,
+    adopt: bool = False,
 ) -> list[Ran]:
     """Run the revisions that are still to be run, asynchronously."""
-    course = Course("upgrade", target, patience)
+    course = Course("upgrade", target, patience, adopt)
     return await on_async(database, lambda connection: run(connection, project or read(), course))
 
 
@@ -124,7 +151,7 @@ def new(
     """
     where = project or read()
     answers = Answers(fill or {}, zone or {}, rename_values or {}, frozenset(drop))
-    renames = [authoring.parse_rename(each) for each in rename]
+    renames = [renaming.parse_rename(each) for each in rename]
     return on(database, lambda connection: _new(connection, where, message, answers, renames, empty))
 
 
@@ -133,29 +160,56 @@ def _new(
     project: Project,
     message: str,
     answers: Answers,
-    renames: Sequence[authoring.Rename],
+    renames: Sequence[renaming.Rename],
     empty: bool,
 ) -> list[Path]:
     online = project.online if project.online is not None else connection.dialect.name == "postgresql"
     answers = Answers(answers.fill, answers.zones, answers.renamed_values, answers.drop, online)
     authoring.refuse_behind(connection, project)
-    plan = authoring.Draft((), (), ())
+    plan = filing.Draft((), (), ())
     if not empty:
         plan = authoring.draft(connection, project, answers, renames)
         if plan.candidates:
-            raise authoring.ask_about(plan.candidates)
+            raise renaming.ask_about(plan.candidates)
         if plan.empty:
             return []
     with connection.begin():
-        return authoring.write(connection, project, message, plan)
+        return filing.write(connection, project, message, plan)
 
 
-def adopt(database: Database, message: str = "What was there", *, project: Project | None = None) -> Path:
-    """Write what a database without a history has as its first revision, and record it as being there."""
+def adopt(
+    database: Database, message: str = "What was there", *, project: Project | None = None
+) -> Path | str:
+    """Take over a database that has tables and no history; no row is touched.
+
+    Where the project has no revisions, what is there is written as the first, and its file
+    returned. Otherwise the revision that the tables are at is recorded, and returned.
+    """
     where = project or read()
-    file = on(database, lambda connection: adopting.adopt(connection, where, message))
-    stamp(database, project=where)
-    return file
+    return on(database, lambda connection: _adopt(connection, where, message))
+
+
+def _adopt(connection: Connection, project: Project, message: str) -> Path | str:
+    scripts = directory(project)
+    with connection.begin():
+        here = current(connection, project)
+    if here:
+        raise MigrationRefused(
+            f"There is a history already: the database is at {shown(here)}. "
+            "Go on with: fieldstone migrate status"
+        )
+    if not heads(scripts, project):
+        file = adopting.adopt(connection, project, message)
+        _stamp(connection, project, "head")
+        return file
+    with waiting.turn(connection, patience=600.0, notify=lambda text: None):
+        found = running.adopt(connection, project, scripts)
+    if found is None:
+        raise MigrationRefused(
+            "The database has none of the tables that the revisions make, so there is nothing to take over. "
+            "Make them with: fieldstone migrate up"
+        )
+    return found
 
 
 def lint(
@@ -183,19 +237,8 @@ def stamp(database: Database, target: str = "head", *, project: Project | None =
 
 
 def _stamp(connection: Connection, project: Project, target: str) -> tuple[str, ...]:
-    scripts = directory(project)
-
-    def mark(here: Any, _context: Any) -> Any:
-        with understood(project):
-            return scripts._stamp_revs(target, here)
-
-    with (
-        connection.begin(),
-        environment(project, scripts, connection, {"fn": mark}) as env,
-        understood(project),
-    ):
-        env.run_migrations()
     with connection.begin():
+        record(connection, project, directory(project), target)
         return current(connection, project)
 
 
@@ -214,15 +257,37 @@ def alembic_options(connection: Connection | None = None) -> dict[str, Any]:
 
 
 def on(database: Database, work: Callable[[Connection], R]) -> R:
-    """Do work on a connection to the direct host."""
-    with direct(database) as host, host.engine.connect() as connection:
-        return work(connection)
+    """Do work on a connection to the direct host; through asyncpg where that is the only driver."""
+    with explained(), direct(database) as host:
+        try:
+            engine = host.engine
+        except MissingExtra:
+            if not _may_run_a_loop(host):
+                raise
+            return asyncio.run(_on_a_connection_of_its_own(host, work))
+        with engine.connect() as connection:
+            return work(connection)
+
+
+def _may_run_a_loop(host: Database) -> bool:
+    """Say whether asyncpg can stand in for psycopg: nobody's event loop runs here."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return host.dialect == "postgresql" and find_spec("asyncpg") is not None
+    return False
+
+
+async def _on_a_connection_of_its_own(host: Database, work: Callable[[Connection], R]) -> R:
+    async with Database(host.url) as own:
+        return await on_async(own, work)
 
 
 async def on_async(database: Database, work: Callable[[Connection], R]) -> R:
     """Do work on an asynchronous connection to the direct host."""
-    async with direct_async(database) as host, host.async_engine.connect() as connection:
-        return await connection.run_sync(work)
+    with explained():
+        async with direct_async(database) as host, host.async_engine.connect() as connection:
+            return await connection.run_sync(work)
 
 
 @contextmanager

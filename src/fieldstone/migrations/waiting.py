@@ -32,9 +32,9 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _DEADLOCK = "40P01"
 
 
-def pause(connection: Connection, seconds: float) -> None:
+def pause(connection: Connection | None, seconds: float) -> None:
     """Sleep; on an asynchronous engine, without stopping the event loop."""
-    if connection.dialect.is_async:
+    if connection is not None and connection.dialect.is_async:
         import asyncio
 
         await_only(asyncio.sleep(seconds))

@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from alembic import op
 
 from fieldstone.migrations.backfilling import quoted
+from fieldstone.migrations.failures import MigrationRefused
+from fieldstone.migrations.recording import looking
 
 _STORED = "%Y-%m-%d %H:%M:%S.%f"
 
@@ -47,7 +49,7 @@ def _change(
     new: sa.DateTime,
     convert: Callable[[datetime], datetime],
 ) -> None:
-    if op.get_context().dialect.name == "postgresql":
+    if op.get_context().dialect.name == "postgresql" or looking():
         op.alter_column(
             table,
             column,
@@ -60,6 +62,11 @@ def _change(
 
 
 def _rewrite(table: str, column: str, convert: Callable[[datetime], datetime]) -> None:
+    if op.get_context().as_sql:
+        raise MigrationRefused(
+            f"The datetimes of {table}.{column} are turned by Python on SQLite, which has no time zones: "
+            "that cannot be written as SQL. Run the revision with: fieldstone migrate up"
+        )
     bind = op.get_bind()
     kept = sa.table(table, sa.column("rowid"), sa.column(column))
     values = (

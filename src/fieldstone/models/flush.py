@@ -20,6 +20,7 @@ from sqlalchemy import ClauseElement, event
 from sqlalchemy.orm import InstanceState, InstrumentedAttribute, Session
 from sqlalchemy.orm.attributes import flag_dirty, flag_modified, instance_state
 
+from fieldstone.listeners import idle_at_plain_writes
 from fieldstone.models.columns import JsonOf
 from fieldstone.models.validation import checked, twins_of, validate_whole
 
@@ -49,6 +50,7 @@ def watch(model: Any) -> None:
 
 
 @event.listens_for(Session, "before_flush")
+@idle_at_plain_writes
 def _before_flush(session: Session, context: Any, instances: Any) -> None:
     with session.no_autoflush:
         for instance in session.deleted:
@@ -145,6 +147,7 @@ def _forget(state: InstanceState[Any], names: Any) -> None:
 
 
 @event.listens_for(Session, "after_flush_postexec")
+@idle_at_plain_writes
 def _after_flush(session: Session, context: Any) -> None:
     read = [each for each in context.attributes.get(_READ, ()) if each in session]
     for instance in read:

@@ -54,7 +54,7 @@ def harden(field: PydanticField) -> None:
         field.metadata = [*first, *field.metadata]
     elif annotation is str and _CLEAN not in metadata:
         field.metadata = [*field.metadata, *_lost_pattern(field), _CLEAN]
-    elif annotation is datetime and _stores_utc(field) and not any(_says_timezone(item) for item in metadata):
+    elif annotation is datetime and stores_utc(field) and not any(_says_timezone(item) for item in metadata):
         field.metadata = [*field.metadata, _IN_UTC]
     if annotation is datetime:
         field.validate_default = True  # `datetime.now` as a default is naive, and would fail at the flush
@@ -73,7 +73,8 @@ def _lost_pattern(field: PydanticField) -> list[Any]:
     return [] if pattern is None else [StringConstraints(pattern=pattern)]
 
 
-def _stores_utc(field: PydanticField) -> bool:
+def stores_utc(field: PydanticField) -> bool:
+    """Tell whether the field's column brings every moment to UTC by itself."""
     column = declared(field)
     if column.sa_column is not Undefined:
         return isinstance(getattr(column.sa_column, "type", None), UTCDateTime)
@@ -131,7 +132,24 @@ def field_validator_of(model: type[BaseModel]) -> SchemaValidator:
     return twins_of(model).fields
 
 
-def _make_twins(model: type[BaseModel]) -> Twins:
+@dataclass(frozen=True)
+class Anatomy:
+    """A model's own core schema, taken apart: its fields, and the validators around them from outside in."""
+
+    fields: Any
+    around: list[Any]
+    definitions: list[Any]
+    config: CoreConfig
+
+    def validator(self, schema: Any) -> SchemaValidator:
+        """Make a validator of a schema that is made of parts of this one."""
+        if self.definitions:
+            schema = {"type": "definitions", "schema": schema, "definitions": self.definitions}
+        return SchemaValidator(schema, self.config)
+
+
+def anatomy_of(model: type[BaseModel]) -> Anatomy:
+    """Take a model's core schema apart."""
     if not model.__pydantic_complete__:
         model.model_rebuild()
     schema: Any = model.__pydantic_core_schema__
@@ -146,17 +164,16 @@ def _make_twins(model: type[BaseModel]) -> Twins:
             around.append(node)
             node = node["schema"]
     config = cast(CoreConfig, {**node.get("config", {}), "validate_by_name": True, "validate_by_alias": True})
+    return Anatomy(node["schema"], around, definitions, config)
 
-    def validator(inner: Any) -> SchemaValidator:
-        if definitions:
-            inner = {"type": "definitions", "schema": inner, "definitions": definitions}
-        return SchemaValidator(inner, config)
 
+def _make_twins(model: type[BaseModel]) -> Twins:
+    anatomy = anatomy_of(model)
     deferred = _deferrable(model)
     return Twins(
-        construction=validator(_with_fields(node["schema"], deferred, keep_before=True)),
-        fields=validator(_with_fields(node["schema"], deferred, keep_before=False)),
-        whole=validator(_around({"type": "any"}, around)) if around else None,
+        construction=anatomy.validator(_with_fields(anatomy.fields, deferred, keep_before=True)),
+        fields=anatomy.validator(_with_fields(anatomy.fields, deferred, keep_before=False)),
+        whole=anatomy.validator(_around({"type": "any"}, anatomy.around)) if anatomy.around else None,
         deferred=deferred,
     )
 

@@ -24,7 +24,7 @@ SchemaT = TypeVar("SchemaT", bound=BaseModel)
 Statement = Select[*tuple[Any, ...]]
 
 
-@verb
+@verb(reads=True)
 def aggregate(session: Session, statement: Statement, schema: type[SchemaT]) -> list[SchemaT]:
     """Read the rows of a select of columns by their labels, in one statement.
 

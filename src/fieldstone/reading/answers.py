@@ -14,49 +14,80 @@ from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import Select
 from sqlmodel import Session, SQLModel
 
+from fieldstone.autocommit import Direct, Steps
 from fieldstone.cache import cached
 from fieldstone.errors import NotFound
 from fieldstone.paging.cursors import Cursors
 from fieldstone.paging.pages import KeysetPage, Page
-from fieldstone.reading.fetching import continue_at, find, find_versioned, select_all, turn
+from fieldstone.reading.asking import Objects, Reading, Rows, Written, directly, within
+from fieldstone.reading.fetching import Make, by_key, continued, every, turned, versioned
 from fieldstone.reading.rendering import dumps
 from fieldstone.reading.ways import Found
 from fieldstone.verbs import verb
 
 Statement = Select[*tuple[Any, ...]]
-Make = Callable[[list[Any]], Any]
 Finish = Callable[[Any], BaseModel]
 
 
-@verb
+@verb(reads=True)
 def json(session: Session, statement: Statement, schema: type[BaseModel]) -> bytes:
     """Read every row that the statement selects, as a JSON array: what `fetch` gives."""
-    found = select_all(session, statement, schema, as_json=True)
-    return _bytes(found, lambda items: items, list[schema])  # type: ignore[valid-type]  # known at run time
+    return within(session, _json(statement, schema))
 
 
-@verb
+@json.direct
+def _json_directly(direct: Direct, statement: Statement, schema: type[BaseModel]) -> Steps[bytes]:
+    return directly(direct, _json(statement, schema))
+
+
+def _json(statement: Statement, schema: type[BaseModel]) -> Reading[bytes]:
+    found: Found = yield Rows(every(statement, schema, as_json=True))
+    return (yield from _bytes(found, _as_they_are, list[schema]))  # type: ignore[valid-type]  # known at run time
+
+
+@verb(reads=True)
 def json_get(session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]) -> bytes:
     """Read the row with this primary key, as a JSON object: what `get` gives. Raises NotFound."""
-
-    def only(items: list[Any]) -> Any:
-        if not items:
-            raise NotFound(model.__name__, key=key)
-        return items[0]
-
-    return _bytes(find(session, model, key, schema, as_json=True), only, schema)
+    return within(session, _json_get(model, key, schema))
 
 
-@verb
+@json_get.direct
+def _json_get_directly(
+    direct: Direct, model: type[SQLModel], key: Any, schema: type[BaseModel]
+) -> Steps[bytes]:
+    return directly(direct, _json_get(model, key, schema))
+
+
+def _json_get(model: type[SQLModel], key: Any, schema: type[BaseModel]) -> Reading[bytes]:
+    found: Found = yield Rows(by_key(model, key, schema, as_json=True))
+    if not found.count:
+        raise NotFound(model.__name__, key=key)
+    return (yield from _bytes(found, _only, schema))
+
+
+@verb(reads=True)
 def json_get_versioned(
     session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]
 ) -> tuple[bytes, Any]:
     """Read the row with this primary key and its version, as `get_versioned` does. Raises NotFound."""
-    found, version = find_versioned(session, model, key, schema, as_json=True)
-    return _bytes(found, lambda items: items[0], schema), version
+    return within(session, _json_get_versioned(model, key, schema))
 
 
-@verb
+@json_get_versioned.direct
+def _json_get_versioned_directly(
+    direct: Direct, model: type[SQLModel], key: Any, schema: type[BaseModel]
+) -> Steps[tuple[bytes, Any]]:
+    return directly(direct, _json_get_versioned(model, key, schema))
+
+
+def _json_get_versioned(
+    model: type[SQLModel], key: Any, schema: type[BaseModel]
+) -> Reading[tuple[bytes, Any]]:
+    found, version = yield from versioned(model, key, schema, as_json=True)
+    return (yield from _bytes(found, _only, schema)), version
+
+
+@verb(reads=True)
 def json_page(
     session: Session,
     statement: Statement,
@@ -71,11 +102,36 @@ def json_page(
 
     `finish` makes of the page what is sent instead: a class of pages with further fields behind its own.
     """
-    found, make = turn(session, statement, schema, size=size, offset=offset, total=total, as_json=True)
-    return _bytes(found, _finished(make, finish), Page[schema])  # type: ignore[valid-type]  # known at run time
+    return within(session, _json_page(statement, schema, size, offset, total, finish))
 
 
-@verb
+@json_page.direct
+def _json_page_directly(
+    direct: Direct,
+    statement: Statement,
+    schema: type[BaseModel],
+    *,
+    size: int = 20,
+    offset: int = 0,
+    total: bool | int = False,
+    finish: Finish | None = None,
+) -> Steps[bytes]:
+    return directly(direct, _json_page(statement, schema, size, offset, total, finish))
+
+
+def _json_page(
+    statement: Statement,
+    schema: type[BaseModel],
+    size: int,
+    offset: int,
+    total: bool | int,
+    finish: Finish | None,
+) -> Reading[bytes]:
+    found, make = yield from turned(statement, schema, size=size, offset=offset, total=total, as_json=True)
+    return (yield from _bytes(found, _finished(make, finish), Page[schema]))  # type: ignore[valid-type]  # known at run time
+
+
+@verb(reads=True)
 def json_seek(
     session: Session,
     statement: Statement,
@@ -90,27 +146,58 @@ def json_seek(
 
     `finish` is that of `json_page`.
     """
-    found, make = continue_at(
-        session, statement, schema, cursor=cursor, size=size, cursors=cursors, as_json=True
+    return within(session, _json_seek(statement, schema, cursor, size, cursors, finish))
+
+
+@json_seek.direct
+def _json_seek_directly(
+    direct: Direct,
+    statement: Statement,
+    schema: type[BaseModel],
+    *,
+    cursor: str | None = None,
+    size: int = 20,
+    cursors: Cursors | None = None,
+    finish: Finish | None = None,
+) -> Steps[bytes]:
+    return directly(direct, _json_seek(statement, schema, cursor, size, cursors, finish))
+
+
+def _json_seek(
+    statement: Statement,
+    schema: type[BaseModel],
+    cursor: str | None,
+    size: int,
+    cursors: Cursors | None,
+    finish: Finish | None,
+) -> Reading[bytes]:
+    found, make = yield from continued(
+        statement, schema, cursor=cursor, size=size, cursors=cursors, as_json=True
     )
-    return _bytes(found, _finished(make, finish), KeysetPage[schema])  # type: ignore[valid-type]  # known at run time
+    return (yield from _bytes(found, _finished(make, finish), KeysetPage[schema]))  # type: ignore[valid-type]  # known at run time
 
 
 def _finished(make: Make, finish: Finish | None) -> Make:
-    return make if finish is None else lambda items: finish(make(items))
+    if finish is None:
+        return make
+
+    def made(items: list[Any]) -> Reading[Any]:
+        return finish((yield from make(items)))
+
+    return made
 
 
-def _bytes(found: Found, make: Make, response: Any) -> bytes:
-    """Write what `make` makes of the items. It may run a statement, so it is called once."""
+def _bytes(found: Found, make: Make, response: Any) -> Reading[bytes]:
+    """Write what `make` makes of the items. It may ask for something, so it is called once."""
     documents = found.documents()
     if documents is not None:
-        return _completed(make(documents))
-    items = found.written()
+        return _completed((yield from make(documents)))
+    items = yield Written(found)
     if items is None:
-        made = make(found.objects())
+        made = yield from make((yield Objects(found)))
         kind = type(made) if isinstance(made, Page | KeysetPage) else response
         return _adapter(kind).dump_json(made, by_alias=True)
-    made = make(items)
+    made = yield from make(items)
     return dumps(_members(made) if isinstance(made, Page | KeysetPage) else made)
 
 
@@ -131,6 +218,16 @@ def _completed(made: Any) -> bytes:
     around = dumps(_members(made) | {"items": []})
     before, after = around.split(b'"items":[]', 1)  # no text in it can hold this: its quotes are escaped
     return b"".join([before, b'"items":', _completed(made.items), after])
+
+
+def _only(items: list[Any]) -> Reading[Any]:
+    yield from ()
+    return items[0]
+
+
+def _as_they_are(items: list[Any]) -> Reading[Any]:
+    yield from ()
+    return items
 
 
 @cached

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import Select, func, literal_column, select
+from sqlalchemy import Select
 from sqlmodel import Session, SQLModel
 
+from fieldstone.autocommit import Direct, Steps
 from fieldstone.errors import MultipleFound, NotFound
-from fieldstone.keys import key_attributes, key_values, selected, selected_model, version_name
+from fieldstone.keys import key_values, selected, selected_model, version_name
 from fieldstone.paging.cursors import Cursors, standard
 from fieldstone.paging.keyset import walk
 from fieldstone.paging.pages import (
@@ -27,11 +28,11 @@ from fieldstone.paging.pages import (
     slice_of,
     slice_values,
 )
+from fieldstone.reading.asking import Count, Objects, Presence, Reading, Rows, directly, within
 from fieldstone.reading.assembly import key_statement, root_statement
 from fieldstone.reading.plans import plan
-from fieldstone.reading.ways import Found, Question, ask
+from fieldstone.reading.ways import Found, Question
 from fieldstone.verbs import verb
-from fieldstone.visibility import sight_of
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 ModelT = TypeVar("ModelT")
@@ -39,19 +40,28 @@ ModelT = TypeVar("ModelT")
 Statement = Select[*tuple[Any, ...]]
 
 
-@verb
+@verb(reads=True)
 def get(session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT]) -> SchemaT:
     """Read the row with this primary key.
 
     A composite key is a tuple in the order of its columns. Raises NotFound.
     """
-    found: list[SchemaT] = find(session, model, key, schema).objects()
-    if not found:
+    return within(session, _get(model, key, schema))
+
+
+@get.direct
+def _get_directly(direct: Direct, model: type[SQLModel], key: Any, schema: type[SchemaT]) -> Steps[SchemaT]:
+    return directly(direct, _get(model, key, schema))
+
+
+def _get(model: type[SQLModel], key: Any, schema: type[SchemaT]) -> Reading[SchemaT]:
+    objects: list[SchemaT] = yield Objects((yield Rows(by_key(model, key, schema))))
+    if not objects:
         raise NotFound(model.__name__, key=key)
-    return found[0]
+    return objects[0]
 
 
-@verb
+@verb(reads=True)
 def get_versioned(
     session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT]
 ) -> tuple[SchemaT, Any]:
@@ -59,41 +69,93 @@ def get_versioned(
 
     The version is None where the model keeps none. Raises NotFound.
     """
-    found, version = find_versioned(session, model, key, schema)
-    objects: list[SchemaT] = found.objects()
+    return within(session, _get_versioned(model, key, schema))
+
+
+@get_versioned.direct
+def _get_versioned_directly(
+    direct: Direct, model: type[SQLModel], key: Any, schema: type[SchemaT]
+) -> Steps[tuple[SchemaT, Any]]:
+    return directly(direct, _get_versioned(model, key, schema))
+
+
+def _get_versioned(model: type[SQLModel], key: Any, schema: type[SchemaT]) -> Reading[tuple[SchemaT, Any]]:
+    found, version = yield from versioned(model, key, schema)
+    objects: list[SchemaT] = yield Objects(found)
     return objects[0], version
 
 
-@verb
+@verb(reads=True)
 def fetch(session: Session, statement: Statement, schema: type[SchemaT]) -> list[SchemaT]:
     """Read every row that the statement selects. For what may be large, use `page`."""
-    found: list[SchemaT] = select_all(session, statement, schema).objects()
-    return found
+    return within(session, _fetch(statement, schema))
 
 
-@verb
+@fetch.direct
+def _fetch_directly(direct: Direct, statement: Statement, schema: type[SchemaT]) -> Steps[list[SchemaT]]:
+    return directly(direct, _fetch(statement, schema))
+
+
+def _fetch(statement: Statement, schema: type[SchemaT]) -> Reading[list[SchemaT]]:
+    objects: list[SchemaT] = yield Objects((yield Rows(every(statement, schema))))
+    return objects
+
+
+@verb(reads=True)
 def first(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT | None:
     """Read the first row that the statement selects, or None. Without an order, any row may be first."""
-    found: list[SchemaT] = select_all(session, statement.limit(1), schema).objects()
+    return within(session, _first(statement, schema))
+
+
+@first.direct
+def _first_directly(direct: Direct, statement: Statement, schema: type[SchemaT]) -> Steps[SchemaT | None]:
+    return directly(direct, _first(statement, schema))
+
+
+def _first(statement: Statement, schema: type[SchemaT]) -> Reading[SchemaT | None]:
+    found = yield from _fetch(statement.limit(1), schema)
     return found[0] if found else None
 
 
-@verb
+@verb(reads=True)
 def one(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT:
     """Read the only row that the statement selects. Raises NotFound and MultipleFound."""
-    found = _at_most_one(session, statement, schema)
+    return within(session, _one(statement, schema))
+
+
+@one.direct
+def _one_directly(direct: Direct, statement: Statement, schema: type[SchemaT]) -> Steps[SchemaT]:
+    return directly(direct, _one(statement, schema))
+
+
+def _one(statement: Statement, schema: type[SchemaT]) -> Reading[SchemaT]:
+    found = yield from _one_or_none(statement, schema)
     if found is None:
         raise NotFound(_model_of(statement).__name__)
     return found
 
 
-@verb
+@verb(reads=True)
 def one_or_none(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT | None:
     """Read the only row that the statement selects, or None. Raises MultipleFound."""
-    return _at_most_one(session, statement, schema)
+    return within(session, _one_or_none(statement, schema))
 
 
-@verb
+@one_or_none.direct
+def _one_or_none_directly(
+    direct: Direct, statement: Statement, schema: type[SchemaT]
+) -> Steps[SchemaT | None]:
+    return directly(direct, _one_or_none(statement, schema))
+
+
+def _one_or_none(statement: Statement, schema: type[SchemaT]) -> Reading[SchemaT | None]:
+    found = yield from _fetch(statement.limit(2), schema)
+    if len(found) > 1:
+        raise MultipleFound(_model_of(statement).__name__)
+    return found[0] if found else None
+
+
+@verb(reads=True)
 def page(
     session: Session,
     statement: Statement,
@@ -110,11 +172,31 @@ def page(
     or endless lists, and for lists that change while they are read, use `seek`.
     Raises InvalidValues for a size over 1,000 or an offset over 10,000,000.
     """
-    found, make = turn(session, statement, schema, size=size, offset=offset, total=total)
-    return make(found.objects())
+    return within(session, _page(statement, schema, size, offset, total))
 
 
-@verb
+@page.direct
+def _page_directly(
+    direct: Direct,
+    statement: Statement,
+    schema: type[SchemaT],
+    *,
+    size: int = 20,
+    offset: int = 0,
+    total: bool | int = False,
+) -> Steps[Page[SchemaT]]:
+    return directly(direct, _page(statement, schema, size, offset, total))
+
+
+def _page(
+    statement: Statement, schema: type[SchemaT], size: int, offset: int, total: bool | int
+) -> Reading[Page[SchemaT]]:
+    found, make = yield from turned(statement, schema, size=size, offset=offset, total=total)
+    result: Page[SchemaT] = yield from make((yield Objects(found)))
+    return result
+
+
+@verb(reads=True)
 def seek(
     session: Session,
     statement: Statement,
@@ -132,74 +214,80 @@ def seek(
     Raises InvalidValues for a size over 1,000 and for a cursor that is broken or another list's, and
     PlanError for an order that has other parts than columns.
     """
-    found, make = continue_at(session, statement, schema, cursor=cursor, size=size, cursors=cursors)
-    return make(found.objects())
+    return within(session, _seek(statement, schema, cursor, size, cursors))
 
 
-@verb
+@seek.direct
+def _seek_directly(
+    direct: Direct,
+    statement: Statement,
+    schema: type[SchemaT],
+    *,
+    cursor: str | None = None,
+    size: int = 20,
+    cursors: Cursors | None = None,
+) -> Steps[KeysetPage[SchemaT]]:
+    return directly(direct, _seek(statement, schema, cursor, size, cursors))
+
+
+def _seek(
+    statement: Statement, schema: type[SchemaT], cursor: str | None, size: int, cursors: Cursors | None
+) -> Reading[KeysetPage[SchemaT]]:
+    found, make = yield from continued(statement, schema, cursor=cursor, size=size, cursors=cursors)
+    result: KeysetPage[SchemaT] = yield from make((yield Objects(found)))
+    return result
+
+
+@verb(reads=True)
 def count(session: Session, statement: Statement) -> int:
     """Count the rows that the statement selects."""
-    return _count(session, statement)
+    return Count(statement).within(session)
 
 
-@verb
+@count.direct
+def _count_directly(direct: Direct, statement: Statement) -> Steps[int]:
+    return Count(statement).directly(direct)
+
+
+@verb(reads=True)
 def exists(session: Session, statement: Statement) -> bool:
     """Tell whether the statement selects any row."""
-    probe: Statement = statement.with_only_columns(literal_column("1"), maintain_column_froms=True).order_by(
-        None
-    )
-    return bool(session.scalar(select(probe.exists()), execution_options=sight_of(statement)))
+    return Presence(statement).within(session)
 
 
-def _count(session: Session, statement: Statement, cap: int | None = None) -> int:
-    keys = statement.with_only_columns(
-        *key_attributes(selected(statement, "A count")), maintain_column_froms=True
-    ).order_by(None)
-    if cap is not None:
-        keys = select(keys.subquery()).limit(cap + 1)
-    counted = select(func.count()).select_from(keys.subquery())
-    return session.scalar(counted, execution_options=sight_of(statement)) or 0
-
-
-def _at_most_one(session: Session, statement: Statement, schema: type[SchemaT]) -> SchemaT | None:
-    found: list[SchemaT] = select_all(session, statement.limit(2), schema).objects()
-    if len(found) > 1:
-        raise MultipleFound(_model_of(statement).__name__)
-    return found[0] if found else None
+@exists.direct
+def _exists_directly(direct: Direct, statement: Statement) -> Steps[bool]:
+    return Presence(statement).directly(direct)
 
 
 def _model_of(statement: Statement) -> type[Any]:
     return selected_model(statement, "A read", alone=True)
 
 
-# What a verb reads before it says in which form
+# What a verb asks before it says in which form
 
 
-def find(
-    session: Session,
+def by_key(
     model: type[SQLModel],
     key: Any,
     schema: type[BaseModel],
     beside: tuple[str, ...] = (),
     *,
     as_json: bool = False,
-) -> Found:
-    """Find the row with this primary key."""
+) -> Question:
+    """Ask for the row with this primary key."""
     made = plan(model, schema)
     statement, layout, names = key_statement(made, beside)
     named = dict(zip(names, key_values(model, key), strict=True))
-    return ask(
-        session,
-        Question(made, lambda: (statement, layout), form=f"key {beside}", named=named, as_json=as_json),
-    )
+    return Question(made, lambda: (statement, layout), form=f"key {beside}", named=named, as_json=as_json)
 
 
-def find_versioned(
-    session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel], *, as_json: bool = False
-) -> tuple[Found, Any]:
-    """Find the row with this primary key, and its version, or None where the model keeps none."""
+def versioned(
+    model: type[SQLModel], key: Any, schema: type[BaseModel], *, as_json: bool = False
+) -> Reading[tuple[Found, Any]]:
+    """Find the row with this primary key, and its version beside it. Raises NotFound."""
     name = version_name(model)
-    found = find(session, model, key, schema, () if name is None else (name,), as_json=as_json)
+    found: Found = yield Rows(by_key(model, key, schema, () if name is None else (name,), as_json=as_json))
     ends = found.ends()
     if ends is None:
         raise NotFound(model.__name__, key=key)
@@ -207,84 +295,81 @@ def find_versioned(
     return found, beside[0] if beside else None
 
 
-def select_all(
-    session: Session, statement: Statement, schema: type[BaseModel], *, as_json: bool = False
-) -> Found:
-    """Find every row that the statement selects."""
+def every(statement: Statement, schema: type[BaseModel], *, as_json: bool = False) -> Question:
+    """Ask for every row that the statement selects."""
     made = plan(_model_of(statement), schema)
-    return ask(
-        session,
-        Question(made, lambda: root_statement(made, statement), statement, "rows", as_json=as_json),
-    )
+    return Question(made, lambda: root_statement(made, statement), statement, "rows", as_json=as_json)
 
 
-def turn(
-    session: Session,
+# Makes a page of its items, and may ask for something more.
+Make = Callable[[list[Any]], Reading[Any]]
+
+
+def turned(
     statement: Statement,
-    schema: type[SchemaT],
+    schema: type[BaseModel],
     *,
     size: int,
     offset: int,
     total: bool | int,
     as_json: bool = False,
-) -> tuple[Found, Callable[[list[SchemaT]], Page[SchemaT]]]:
+) -> Reading[tuple[Found, Make]]:
     """Find the rows of a page, and give what makes the page of its items."""
     bounded(size, offset, total)
     made = plan(_model_of(statement), schema)
     named = slice_values(size, offset)
-    found = ask(
-        session,
+    found: Found = yield Rows(
         Question(
             made,
             lambda: root_statement(made, slice_of(statement, named)),
             statement,
             f"page {sorted(named)}",
             named,
-            as_json,
-        ),
+            as_json=as_json,
+            more=bool(total),
+        )
     )
     has_more = found.count > size
     found.keep(slice(size))
     cap = cap_of(total)
 
-    def make(items: list[SchemaT]) -> Page[SchemaT]:
-        counted = _count(session, statement, cap) if total else None
+    def make(items: list[Any]) -> Reading[Any]:
+        counted = (yield Count(statement, cap)) if total else None
         return page_of(schema, items, size=size, offset=offset, has_more=has_more, counted=counted, cap=cap)
 
     return found, make
 
 
-def continue_at(
-    session: Session,
+def continued(
     statement: Statement,
-    schema: type[SchemaT],
+    schema: type[BaseModel],
     *,
     cursor: str | None,
     size: int,
     cursors: Cursors | None,
     as_json: bool = False,
-) -> tuple[Found, Callable[[list[SchemaT]], KeysetPage[SchemaT]]]:
+) -> Reading[tuple[Found, Make]]:
     """Find the rows that a cursor leads to, and give what makes the page of its items."""
     bounded(size)
     made = plan(_model_of(statement), schema)
     entity = selected(statement, "A read", alone=True)
     step = walk(statement, entity, size=size, cursor=cursor, cursors=cursors or standard())
-    found = ask(
-        session,
+    found: Found = yield Rows(
         Question(
             made,
             lambda: root_statement(made, step.statement, beside=step.columns),
             step.statement,
             "seek",
             as_json=as_json,
-        ),
+        )
     )
     more = found.count > size
     for rows in step.shown:
         found.keep(rows)
     previous, following = step.edges(found.ends(), more=more)
 
-    def make(items: list[SchemaT]) -> KeysetPage[SchemaT]:
+    def make(items: list[Any]) -> Reading[Any]:
+        yield from ()
         return keyset_page_of(schema, items, size=size, previous=previous, following=following)
 
     return found, make

@@ -9,34 +9,36 @@ Who listens to what that would pass over, or asks a statement for more than rows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from sqlalchemy import ARRAY, Connection, any_, bindparam, tuple_
 from sqlalchemy import inspect as sa_inspect
 from sqlmodel import Session
 
+from fieldstone.autocommit import APART, AT_ONCE, Ask, Direct, GiveWay, Steps
 from fieldstone.keys import batched
 from fieldstone.listeners import added_at_reads
 from fieldstone.reading.assembly import Layout, Statement, child_statement
 from fieldstone.reading.latency import note
 from fieldstone.reading.plans import ReadPlan, Related
-from fieldstone.reading.preparation import Given, Prepared, Processor, prepared
+from fieldstone.reading.preparation import NOTHING, Derive, Given, Options, Prepared, Processor, prepared
 from fieldstone.reading.shapes import waiting_at
 from fieldstone.reading.unreadable import is_unreadable
 from fieldstone.violations.evidence import COMPILED
 
-Derive = Callable[[], tuple[Statement, Layout]]
 Column = Sequence[Any]
 
 _KEYS = "fieldstone_keys"
 
 
-class Unprepared(Exception):
-    """A read that has to go the whole way."""
+class Unprepared(GiveWay):
+    """A read that has to go the whole way, in a session."""
 
 
 class Unreadable(Unprepared):
@@ -47,12 +49,18 @@ class Unreadable(Unprepared):
 class Gathered:
     """The rows of one statement by column, and what waits at them."""
 
-    layout: Layout
+    layout: Layout | None
     count: int
     columns: list[Column]
     processors: Sequence[Processor]
     keys: dict[int, Column] = field(default_factory=dict)
     below: list[tuple[Related, Gathered | None]] = field(default_factory=list)
+
+    @property
+    def shape(self) -> Layout:
+        """Give the layout, which only the answer of a count lacks."""
+        assert self.layout is not None
+        return self.layout
 
     def values(self, place: int) -> Column:
         """Give one column as Python values. Raises Unreadable where one cannot be read."""
@@ -79,6 +87,10 @@ class Gathered:
         except Exception as error:
             _give_way(error)
             raise
+
+    def beside(self, row: int) -> tuple[Any, ...]:
+        """Give what stands in a row behind the columns of the layout."""
+        return tuple([self.value(column, row) for column in range(self.shape.end, self.width)])
 
     def key(self, place: int) -> Column:
         """Give a column that rows are found by, and remember it."""
@@ -119,22 +131,15 @@ class Reader:
 
     def follow(self, gathered: Gathered) -> None:
         """Read every collection that waits at the rows, at any depth."""
-        for _, related, places in waiting_at(gathered.layout):
-            below = self._children(related, _keys(gathered, places))
-            gathered.below.append((related, below))
-            if below is not None:
-                self.follow(below)
-
-    def _children(self, related: Related, keys: list[Any]) -> Gathered | None:
-        if not keys:
-            return None
-        derive = partial(_by_keys, related, self.connection.dialect.name)
-        found = self._prepared(related, (), derive)
-        parts = [
-            _run(self.connection, found, (), {_KEYS: part})
-            for part in batched(keys, len(related.local_names))
-        ]
-        return parts[0] if len(parts) == 1 else _together(parts)
+        calls = following(gathered, self.connection.dialect.name)
+        answer = None
+        try:
+            while True:
+                call = calls.send(answer)
+                found = self._prepared(call.key, (), call.derive)
+                answer = _run(self.connection, found, (), call.named)
+        except StopIteration:
+            return
 
     def _prepared(self, key: Any, known: Sequence[Any], derive: Derive) -> Prepared:
         found = prepared(self._owner, self.connection.dialect, key, known, derive, self.added)
@@ -143,14 +148,71 @@ class Reader:
         return found
 
 
+@dataclass
+class DirectReader:
+    """Asks for the statements of one read without a session. Raises Unprepared where it may not."""
+
+    direct: Direct
+    added: Options
+    more: bool
+
+    def rows(
+        self, key: Any, taken: Given, derive: Derive, named: Mapping[str, Any] = MappingProxyType({})
+    ) -> Steps[Gathered]:
+        """Ask for what `derive` makes of a statement."""
+        direct = self.direct
+        found = prepared(direct.owner, direct.dialect, key, taken.binds, derive, self.added)
+        if found is None or not (found.stands_alone if self.more else found.only_reads):
+            raise Unprepared
+        sql, arguments = found.call(taken.values, named)
+        description, rows = yield Ask(sql, arguments, described=not found.is_described, more=self.more)
+        return _gathered(found, description, rows)
+
+    def follow(self, gathered: Gathered) -> Steps[None]:
+        """Ask for every collection that waits at the rows, at any depth."""
+        calls = following(gathered, self.direct.dialect.name)
+        answer = None
+        try:
+            while True:
+                call = calls.send(answer)
+                answer = yield from self.rows(call.key, NOTHING, call.derive, call.named)
+        except StopIteration:
+            return
+
+
+class Call(NamedTuple):
+    """The statement for the children of some parents."""
+
+    key: Any
+    derive: Derive
+    named: Mapping[str, Any]
+
+
+def following(gathered: Gathered, dialect: str) -> Generator[Call, Gathered | None, None]:
+    """Yield the statement of each collection that waits at the rows, at any depth; take its rows."""
+    for _, related, places in waiting_at(gathered.shape):
+        keys = _keys(gathered, places)
+        below: Gathered | None = None
+        if keys:
+            derive = partial(_by_keys, related, dialect)
+            for part in batched(keys, len(related.local_names)):
+                found = yield Call(related, derive, {_KEYS: part})
+                assert found is not None
+                below = found if below is None else _together(below, found)
+        gathered.below.append((related, below))
+        if below is not None:
+            yield from following(below, dialect)
+
+
 def _run(
     connection: Connection, found: Prepared, values: Sequence[Any], named: Mapping[str, Any]
 ) -> Gathered:
     sql, arguments = found.call(values, named)
-    carried = found.compiled, partial(found.parameters, values, named)
+    carried = found.compiled, lambda: [found.parameters(values, named)]
     start = perf_counter()
     try:
-        result: Any = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
+        with _before_beginning(connection, found):
+            result: Any = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
         description = result.cursor.description  # gone with the cursor, which closes at the last row
         # As the result reads its own rows, errors of the driver included, without making a Row of each.
         rows = result.cursor_strategy.fetchall(result, result.cursor)
@@ -158,6 +220,43 @@ def _run(
         _give_way(error)
         raise
     note(connection.engine.pool, perf_counter() - start)
+    return _gathered(found, description, rows)
+
+
+def _before_beginning(connection: Connection, found: Prepared) -> AbstractContextManager[None]:
+    """Let a read-only unit on PostgreSQL begin no transaction for what gives the same without one.
+
+    The driver sends BEGIN with the first statement that needs it, and COMMIT only if it has sent BEGIN.
+    """
+    options, dialect = connection.get_execution_options(), connection.dialect
+    if not (options.get(AT_ONCE) and found.stands_alone) or dialect.name != "postgresql":
+        return _NOTHING
+    if "isolation_level" in options or dialect.default_isolation_level not in APART:
+        return _NOTHING
+    driven: Any = connection.connection.dbapi_connection
+    if dialect.driver == "psycopg":
+        begun = driven.info.transaction_status
+    elif dialect.driver == "asyncpg":
+        begun = driven.driver_connection.is_in_transaction()
+    else:
+        return _NOTHING
+    return _NOTHING if begun else _autocommitted(driven)
+
+
+@contextmanager
+def _autocommitted(driven: Any) -> Iterator[None]:
+    driven.autocommit = True
+    try:
+        yield
+    finally:
+        if not getattr(driven, "closed", False):
+            driven.autocommit = False
+
+
+_NOTHING = nullcontext()
+
+
+def _gathered(found: Prepared, description: Sequence[Any] | None, rows: Sequence[Any]) -> Gathered:
     processors = found.processors(description)
     columns: list[Column] = list(zip(*rows, strict=True)) if rows else [()] * len(processors)
     return Gathered(found.layout, len(rows), columns, processors)
@@ -190,9 +289,7 @@ def _by_keys(related: Related, dialect: str) -> tuple[Statement, Layout]:
     return statement.where(condition), layout
 
 
-def _together(parts: Iterable[Gathered]) -> Gathered:
-    first, *others = parts
-    for other in others:
-        first.count += other.count
-        first.columns = [(*one, *more) for one, more in zip(first.columns, other.columns, strict=True)]
+def _together(first: Gathered, other: Gathered) -> Gathered:
+    first.count += other.count
+    first.columns = [(*one, *more) for one, more in zip(first.columns, other.columns, strict=True)]
     return first

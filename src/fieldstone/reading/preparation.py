@@ -18,9 +18,10 @@ from sqlalchemy import Dialect, Select
 from sqlalchemy.util import LRUCache
 
 from fieldstone.reading.assembly import Layout
+from fieldstone.reading.effects import is_timeless, only_reads
 
 Statement = Select[*tuple[Any, ...]]
-Derive = Callable[[], tuple[Statement, Layout]]
+Derive = Callable[[], tuple[Statement, Layout | None]]
 Named = Mapping[str, Any]
 Processor = Callable[[Any], Any] | None
 Options = tuple[Any, ...]
@@ -59,7 +60,7 @@ class Prepared:
     def __init__(
         self,
         statement: Statement,
-        layout: Layout,
+        layout: Layout | None,
         dialect: Dialect,
         known: Sequence[Any],
         added: Options = (),
@@ -70,6 +71,8 @@ class Prepared:
         self._types = [column.type for column in statement.selected_columns]
         if compiled.literal_execute_params or len(compiled._result_columns) != len(self._types):
             raise Unpreparable
+        self.only_reads = only_reads(compiled)
+        self.stands_alone = self.only_reads and is_timeless(compiled)
         self._dialect = dialect
         self._constants: list[Any] = []
         self._places: dict[str, tuple[int, Processor]] = {}
@@ -100,9 +103,15 @@ class Prepared:
         pool = self._pool(values, named)
         return {name: pool[place] for name, (place, _) in self._places.items()}
 
-    def processors(self, description: Sequence[Any]) -> Sequence[Processor]:
-        """Give what turns a driver's values into Python's, by column."""
+    @property
+    def is_described(self) -> bool:
+        """Tell whether it is known what the driver gives for each column."""
+        return self._processors is not None
+
+    def processors(self, description: Sequence[Any] | None) -> Sequence[Processor]:
+        """Give what turns a driver's values into Python's, by column; the description is needed once."""
         if self._processors is None:
+            assert description is not None
             self._processors = [
                 kind.dialect_impl(self._dialect).result_processor(self._dialect, column[1])
                 for kind, column in zip(self._types, description, strict=True)

@@ -37,14 +37,14 @@ Values = dict[str, Any]
 def values_of(gathered: Gathered) -> list[Values]:
     """Turn gathered rows into values in the shape of the schema."""
     columns = [gathered.values(place) for place in range(len(gathered.columns))]
-    build = _build_values(gathered.layout.plan, gathered.layout.start)
+    build = _build_values(gathered.shape.plan, gathered.shape.start)
     below = [_by_key(one, values_of) for _, one in gathered.below]
     return build(columns, gathered.keys, gathered.columns, below)
 
 
 def written(gathered: Gathered) -> list[Values]:
     """Turn gathered rows into what JSON shows of them. Raises Inexact and Unfit."""
-    manner = _manner(gathered.layout.plan, gathered.layout.start)
+    manner = _manner(gathered.shape.plan, gathered.shape.start)
     columns = list(gathered.columns)
     for place, form, layout in manner.forms:
         columns[place] = _column(gathered, place, form, _absent(gathered, layout))
@@ -75,7 +75,7 @@ def _by_key(
     grouped: defaultdict[Any, list[Values]] = defaultdict(list)
     if gathered is None:
         return grouped
-    keys = [gathered.values(place) for place in range(gathered.layout.start)]
+    keys = [gathered.values(place) for place in range(gathered.shape.start)]
     for key, one in zip(keys[0] if len(keys) == 1 else zip(*keys, strict=True), rows(gathered), strict=True):
         grouped[key].append(one)
     return grouped

@@ -35,7 +35,7 @@ Key = tuple[Any, ...]
 DEEPEST = 1_000
 
 
-@verb
+@verb(reads=True)
 def subtree(
     session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT], *, depth: int | None = None
 ) -> SchemaT:
@@ -60,7 +60,7 @@ def subtree(
     return root
 
 
-@verb
+@verb(reads=True)
 def ancestors(
     session: Session, model: type[SQLModel], key: Any, schema: type[SchemaT], *, through: str | None = None
 ) -> list[SchemaT]:

@@ -1,9 +1,11 @@
-"""The two ways of a read: prepared, over the driver's own rows, and whole, through SQLAlchemy's execution.
+"""The ways of a read: prepared, over the driver's own rows, and whole, through SQLAlchemy's execution.
 
 Both give the same, so the verbs do not know which one they go: rows are found, cut to a page, completed with
 their collections, and given as schema objects or as bytes. The whole way is open to every statement; the
 prepared one to those that ask for nothing but rows, in a session that has no scope and where nobody listens
 to what it leaves out. A stored value that cannot be read leads from the prepared way to the whole one.
+
+Without a session there is the prepared way alone, and whatever would lead off it leads to a session.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ from typing import Any, Protocol
 
 from sqlmodel import Session
 
+from fieldstone.autocommit import Direct, Steps
 from fieldstone.keys import key_names
 from fieldstone.reading.anatomy import Inexact
 from fieldstone.reading.assembly import Layout, Parents, Statement, Values, attach, child_statements
 from fieldstone.reading.composed import Composed, compose
 from fieldstone.reading.forms import Unfit
-from fieldstone.reading.gathering import Gathered, Reader, Unprepared, Unreadable
+from fieldstone.reading.gathering import DirectReader, Gathered, Reader, Unprepared, Unreadable
 from fieldstone.reading.objects import construct, object_of
 from fieldstone.reading.plans import ReadPlan
 from fieldstone.reading.preparation import NOTHING, Given, given
@@ -37,7 +40,8 @@ class Question:
     """What a read asks: the plan, the user's statement, and the one that `derive` makes of it by the plan.
 
     `form` tells apart what else that depends on; `named` are the values of its own parameters. `as_json`:
-    what is wanted are the bytes of a response, which the database may write.
+    what is wanted are the bytes of a response, which the database may write. `more`: the read asks for
+    something else besides.
     """
 
     plan: ReadPlan
@@ -46,6 +50,7 @@ class Question:
     form: str = ""
     named: Mapping[str, Any] = field(default_factory=dict)
     as_json: bool = False
+    more: bool = False
 
     def taken(self) -> Given:
         """Split the user's statement. Raises Unprepared where it asks for more than rows."""
@@ -55,6 +60,11 @@ class Question:
         if taken is None:
             raise Unprepared
         return taken
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Tell apart what is asked, but for the user's statement."""
+        return self.plan, self.form
 
 
 class Found(Protocol):
@@ -93,7 +103,7 @@ def ask(session: Session, question: Question) -> Found:
         return _whole(session, question, reason)
     by_rows = partial(_by_rows, session, question, reader, taken)
     if question.as_json:
-        key = (question.plan, question.form, taken.shape)
+        key = (*question.key, taken.shape)
         gathered = compose(reader, question.plan, key, taken, question.derive, question.named)
         if gathered is not None:
             return Composed(gathered, by_rows)
@@ -102,11 +112,19 @@ def ask(session: Session, question: Question) -> Found:
 
 def _by_rows(session: Session, question: Question, reader: Reader, taken: Given) -> _Prepared | _Whole:
     try:
-        key = (question.plan, question.form, taken.shape)
+        key = (*question.key, taken.shape)
         gathered = reader.rows(key, taken, question.derive, question.named)
     except Unprepared as reason:
         return _whole(session, question, reason)
     return _Prepared(reader, question.plan, gathered, partial(_whole, session, question))
+
+
+def ask_directly(direct: Direct, question: Question) -> Steps[FoundDirectly]:
+    """Ask for the first statement of a read, without a session. Raises GiveWay."""
+    reader = DirectReader(direct, direct.added, question.more or question.plan.budget > 1)
+    taken = question.taken()
+    gathered = yield from reader.rows((*question.key, taken.shape), taken, question.derive, question.named)
+    return FoundDirectly(reader, question.plan, gathered)
 
 
 def _whole(session: Session, question: Question, reason: Unprepared) -> _Whole:
@@ -114,6 +132,44 @@ def _whole(session: Session, question: Question, reason: Unprepared) -> _Whole:
     read = rows_again if isinstance(reason, Unreadable) else rows_of
     rows = read(session, statement, dict(question.named) or None)
     return _Whole(session, question.plan, layout, rows, sight_of(statement))
+
+
+class FoundDirectly:
+    """Rows of a read without a session. Raises GiveWay where a value cannot be read."""
+
+    def __init__(self, reader: DirectReader, plan: ReadPlan, gathered: Gathered) -> None:
+        self._reader = reader
+        self._plan = plan
+        self._gathered = gathered
+        self._complete = False
+
+    @property
+    def count(self) -> int:
+        return self._gathered.count
+
+    def ends(self) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
+        return (self._gathered.beside(0), self._gathered.beside(-1)) if self.count else None
+
+    def keep(self, rows: slice) -> None:
+        self._gathered.cut(rows)
+
+    def complete(self) -> Steps[None]:
+        """Ask for the collections, once."""
+        if not self._complete:
+            self._complete = True
+            yield from self._reader.follow(self._gathered)
+
+    def objects(self) -> list[Any]:
+        return objects_of(self._plan, values_of(self._gathered))
+
+    def documents(self) -> None:
+        return None
+
+    def written(self) -> list[Any] | None:
+        try:
+            return written(self._gathered)
+        except (Inexact, Unfit):
+            return None
 
 
 class _Prepared:
@@ -135,7 +191,7 @@ class _Prepared:
     def ends(self) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
         if self._instead is None and self.count:
             try:
-                return self._beside(0), self._beside(-1)
+                return self._gathered.beside(0), self._gathered.beside(-1)
             except Unprepared as reason:
                 self._change_ways(reason)
         return None if self._instead is None else self._instead.ends()
@@ -165,10 +221,6 @@ class _Prepared:
 
     def documents(self) -> None:
         return None
-
-    def _beside(self, row: int) -> tuple[Any, ...]:
-        gathered = self._gathered
-        return tuple([gathered.value(column, row) for column in range(gathered.layout.end, gathered.width)])
 
     def _change_ways(self, reason: Unprepared) -> None:
         """Find the rows again the whole way: a value of theirs, or of a row below them, cannot be read."""

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo as PydanticField
 from sqlalchemy.orm import Mapper
 from sqlmodel import SQLModel
 
+from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, Problem
 from fieldstone.models.columns import field_type
 from fieldstone.models.fields import StoredAs
@@ -54,6 +55,26 @@ def stored_values(
         else:
             raise no_counterpart(type(data), model, name)
     return values
+
+
+def plain_values(
+    data: BaseModel | Mapping[str, Any], model: type[SQLModel], *, sent_only: bool = False
+) -> Mapping[str, Any]:
+    """Give the same at once where names need not be looked at: they are, when the values are validated."""
+    if isinstance(data, Mapping):
+        return data
+    if not _is_plain(type(data), model):
+        return stored_values(data, model, sent_only=sent_only)
+    if not sent_only:
+        return data.__dict__
+    sent = data.model_fields_set
+    return {name: value for name, value in data.__dict__.items() if name in sent}
+
+
+@cached
+def _is_plain(schema: type[BaseModel], model: type[SQLModel]) -> bool:
+    columns = table_mapper(model).columns
+    return all(stored_as(field) is None and name in columns for name, field in schema.model_fields.items())
 
 
 def _related(value: Any, target: type[SQLModel]) -> Any:

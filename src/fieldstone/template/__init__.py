@@ -3,6 +3,8 @@
 It shows how an application is written with Fieldstone, and uses nothing but public names:
 
     models.py    the tables
+    migrations/  how they came to be what they are, a revision for each change
+    tables.py    a database's tables, brought up to date
     schemas.py   what comes in and what goes out; the reads follow from it
     resources.py what each list may be asked for
     actors.py    in whose name a request changes something

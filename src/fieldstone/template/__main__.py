@@ -1,6 +1,7 @@
-"""`python -m fieldstone.template`: make the tables, plant the demo data, serve.
+"""`python -m fieldstone.template`: migrate the tables, plant the demo data, serve.
 
-DATABASE_URL chooses the database (sqlite:///tasks.db unless set), HOST and PORT the address.
+DATABASE_URL chooses the database (sqlite:///tasks.db unless set), HOST and PORT the address. GUARD=1
+adds /_guard, the page that shows what each request sent to the database.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import TypeVar
 
 import uvicorn
 from rich.progress import track
-from sqlalchemy import inspect
 
 from fieldstone import Database, FieldstoneError
+from fieldstone.migrations import Unrecognised
 from fieldstone.template.app import create_app
-from fieldstone.template.models import Task
 from fieldstone.template.seed import seed
+from fieldstone.template.tables import migrate
 
 T = TypeVar("T")
 
@@ -30,8 +31,7 @@ def main() -> None:
         listening = _listen(os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8000"))
         with closing(listening):
             database = Database(os.environ.get("DATABASE_URL") or "sqlite:///tasks.db")
-            database.create_all()
-            _refuse_old_tables(database)
+            _migrate(database)
             if seed(database, watch=_watch):
                 _say("Demo data planted.")
             _serve(database, listening)
@@ -57,16 +57,18 @@ def _listen(host: str, port: str) -> socket.socket:
         )
 
 
-def _refuse_old_tables(database: Database) -> None:
-    """Say in one line what every page would fail at: `create_all` makes tables, and changes none."""
-    stored = inspect(database.engine)
-    for table in Task.metadata.sorted_tables:
-        columns = {column["name"] for column in stored.get_columns(table.name)}
-        if missing := [column.name for column in table.columns if column.name not in columns]:
-            sys.exit(
-                f"{database.url} was made by another version of the app: {table.name} has no {missing[0]}. "
-                "Delete it, or set DATABASE_URL to a new database."
-            )
+def _migrate(database: Database) -> None:
+    """Bring the tables up to date, or say in one line what no version of the app has made."""
+    try:
+        ran = migrate(database)
+    except Unrecognised as unknown:
+        table, _, name = (*unknown.lacks, *unknown.besides)[0].partition(".")
+        sys.exit(
+            f"{database.url} was made by another version of the app: {table} has "
+            f"{'no ' if unknown.lacks else ''}{name}. Delete it, or set DATABASE_URL to a new database."
+        )
+    for each in ran:
+        _say(f"Migrated: {each.title}.")
 
 
 def _serve(database: Database, listening: socket.socket) -> None:
@@ -74,7 +76,9 @@ def _serve(database: Database, listening: socket.socket) -> None:
     site = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     _say(f"\n  The board   {site}\n  The API     {site}/docs\n  Database    {database.url}\n")
     _say("Press Ctrl+C to stop.\n")
-    config = uvicorn.Config(create_app(database), log_level="warning", server_header=False)
+    config = uvicorn.Config(
+        create_app(database, guard=os.environ.get("GUARD") == "1"), log_level="warning", server_header=False
+    )
     uvicorn.Server(config).run(sockets=[listening])
 
 

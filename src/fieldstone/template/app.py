@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from fieldstone import Database
 from fieldstone.fastapi import install
+from fieldstone.guard import development_page
 from fieldstone.template.api import api
 from fieldstone.template.html import show_errors_as_pages
 from fieldstone.template.pages import pages
@@ -33,8 +34,8 @@ TAGS = [
 ]
 
 
-def create_app(database: Database) -> FastAPI:
-    """Make the application over a database whose tables exist."""
+def create_app(database: Database, *, guard: bool = False) -> FastAPI:
+    """Make the application over a database whose tables exist; `guard` adds the page for its developers."""
     app = FastAPIOffline(  # FastAPI whose /docs needs nothing from elsewhere
         title="Fieldstone tasks",
         description=DESCRIPTION,
@@ -46,6 +47,8 @@ def create_app(database: Database) -> FastAPI:
     app.include_router(api)
     app.include_router(pages)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    if guard:
+        development_page(app, production=False)
     return app
 
 

@@ -24,7 +24,7 @@ from fieldstone.violations.failures import Failure, failure_of
 _ATTRIBUTE = "fieldstone_evidence"
 
 # The option under which an execution of SQL text carries what it was compiled from: the statement, and what
-# gives its parameters by name.
+# gives the parameters of each row by name.
 COMPILED = "fieldstone_compiled"
 
 # SQLITE_CONSTRAINT_FOREIGNKEY
@@ -81,18 +81,17 @@ def _wrapped(context: ExceptionContext, original: BaseException) -> StatementErr
 
 
 def _gathered(context: ExceptionContext, failure: Failure | None) -> Evidence:
-    execution: Any = context.execution_context
-    compiled, rows = _statement(execution)
+    compiled, rows = _statement(context.execution_context)
     named = getattr(getattr(compiled, "statement", None), "table", None)
     # a statement over a model names the table by an annotated copy, which no mapper knows
     table = named.metadata.tables.get(named.key, named) if isinstance(named, Table) else None
     if failure is not None and failure.sqlite_code == _FOREIGN_KEY:
-        return _broken_key(context, table, rows)
+        return _broken_key(context, compiled, table, rows)
     found = [pair for row in rows for pair in _unfit(compiled, row, context.dialect.name)]
     unfit = {_column(table, name): rule for name, rule in found}
     rule = next(iter(unfit.values()), None)
     columns = tuple(sorted(name for name in unfit if unfit[name] == rule))
-    return Evidence(table, columns, rule, deleting=bool(getattr(execution, "isdelete", False)))
+    return Evidence(table, columns, rule, deleting=bool(getattr(compiled, "isdelete", False)))
 
 
 def _statement(execution: Any) -> tuple[Any, list[dict[str, Any]]]:
@@ -101,7 +100,7 @@ def _statement(execution: Any) -> tuple[Any, list[dict[str, Any]]]:
     if carried is None:
         return execution.compiled, getattr(execution, "compiled_parameters", None) or []
     compiled, parameters = carried
-    return compiled, [parameters()]
+    return compiled, parameters()
 
 
 def _unfit(compiled: Any, row: Mapping[str, Any], dialect: str) -> Iterator[tuple[str, str]]:
@@ -129,14 +128,15 @@ def _broken_rule(kind: Any, value: object, dialect: str) -> str | None:
 _BITS = {"small_integer": 16, "SMALLINT": 16, "big_integer": 64, "BIGINT": 64}
 
 
-def _broken_key(context: ExceptionContext, table: Table | None, rows: list[dict[str, Any]]) -> Evidence:
+def _broken_key(
+    context: ExceptionContext, compiled: Any, table: Table | None, rows: list[dict[str, Any]]
+) -> Evidence:
     """Ask SQLite which foreign key of a single-row statement does not hold."""
     if table is None:
         return Evidence()
-    execution: Any = context.execution_context
-    deleting = bool(execution.isdelete)
+    deleting = bool(getattr(compiled, "isdelete", False))
     candidates = [] if deleting else [(key, False) for key in _keys_of(table)]
-    if not execution.isinsert:
+    if not getattr(compiled, "isinsert", False):
         candidates += [(key, True) for key in _keys_to(table)]
     for key, referenced in candidates:
         values = _values(table, rows[0]) if len(rows) == 1 else {}

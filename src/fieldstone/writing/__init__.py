@@ -6,10 +6,12 @@
 `cycles` keeps trees trees.
 """
 
-from fieldstone.writing.bulk import create_many, delete_where, patch_where
+from fieldstone.writing.answers import create, json_create, json_patch, patch
+from fieldstone.writing.bulk import delete_where, patch_where
 from fieldstone.writing.claiming import claim, claim_many, get_for_update
+from fieldstone.writing.inserting import create_many
 from fieldstone.writing.linking import link, replace_links, unlink
-from fieldstone.writing.single import create, delete, patch, restore
+from fieldstone.writing.single import delete, restore
 from fieldstone.writing.upserting import UpsertCounts, Upserted, upsert, upsert_many
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "delete",
     "delete_where",
     "get_for_update",
+    "json_create",
+    "json_patch",
     "link",
     "patch",
     "patch_where",

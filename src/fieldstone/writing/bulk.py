@@ -1,6 +1,6 @@
-"""Many rows at once: created from a stream, changed and deleted by a condition, without instances.
+"""Many rows at once, changed and deleted by a condition, without instances.
 
-Each verb does all of its work or none. Rows are validated as single writes are; what the database
+Each verb does all of its work or none. Values are validated as single writes are; what the database
 does by itself (`ondelete`, defaults) is left to it, and the instances that the session holds are
 read again afterwards.
 
@@ -11,24 +11,23 @@ joins, orders or limits, it finds the keys in a subquery, which locks what it fi
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterator
 from typing import Any, Protocol, TypeVar, cast, overload
 
 from pydantic import BaseModel
-from sqlalchemy import Select, delete, insert, literal, true, update
+from sqlalchemy import Select, delete, literal, true, update
 from sqlalchemy import inspect as sa_inspect
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone.errors import PlanError
-from fieldstone.keys import among, key_attributes, key_names, mapper_of, selected, selected_model
+from fieldstone.keys import among, key_attributes, mapper_of, selected, selected_model
 from fieldstone.models.fields import now
-from fieldstone.scopes import fills_of
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
 from fieldstone.visibility import including_deleted, is_hiding, sees_deleted
-from fieldstone.writing.cycles import moves, refuse_moved
+from fieldstone.writing.cycles import moves
 from fieldstone.writing.marking import (
     all_or_nothing,
     is_kept_by,
@@ -40,84 +39,11 @@ from fieldstone.writing.marking import (
     synchronise,
 )
 from fieldstone.writing.returned import Returned, returned
-from fieldstone.writing.rows import Data, Row, batches, by_shape, changes, has_wide_rules, stamps
+from fieldstone.writing.rows import Data, changes, has_wide_rules, stamps
 from fieldstone.writing.synchronising import after_delete, after_update
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 Statement = Select[*tuple[Any, ...]]
-
-
-class CreateMany(Protocol):
-    """Give the count, or with `into` the rows in the order of the input; awaited with an AsyncSession."""
-
-    @overload
-    def __call__(self, session: Session, /, model: type[SQLModel], rows: Iterable[Data]) -> int: ...
-    @overload
-    def __call__(
-        self, session: Session, /, model: type[SQLModel], rows: Iterable[Data], *, into: type[SchemaT]
-    ) -> list[SchemaT]: ...
-    @overload
-    def __call__(
-        self, session: AsyncSession, /, model: type[SQLModel], rows: Iterable[Data]
-    ) -> Coroutine[Any, Any, int]: ...
-    @overload
-    def __call__(
-        self, session: AsyncSession, /, model: type[SQLModel], rows: Iterable[Data], *, into: type[SchemaT]
-    ) -> Coroutine[Any, Any, list[SchemaT]]: ...
-
-
-def _create_many(
-    session: Session,
-    model: type[SQLModel],
-    rows: Iterable[Data],
-    *,
-    into: type[BaseModel] | None = None,
-) -> int | list[Any]:
-    """Insert rows, from schemas or mappings, a batch at a time; all or none.
-
-    `rows` may be a generator: memory does not grow with their number, unless `into` asks for them
-    back. The path of a problem begins with the row's index, as in `/3/title`.
-    Raises InvalidValues and Conflict.
-    """
-    shape = None if into is None else returned(model, into)
-    counted, made = 0, list[Any]()
-    with explained(metadata=model.metadata):
-        session.flush()
-    with session.connection().begin_nested():
-        for batch in batches(model, rows, fills_of(session, model)):
-            counted += len(batch)
-            with explained(metadata=model.metadata):
-                made += _insert_batch(session, model, batch, shape)
-            refuse_moved(session, model, list(_placed(model, batch)))
-    return counted if shape is None else made
-
-
-create_many = cast(CreateMany, verb(_create_many))
-
-
-def _insert_batch(
-    session: Session, model: type[SQLModel], batch: list[Row], shape: Returned[Any] | None
-) -> list[Any]:
-    found: dict[int, Any] = {}
-    statement: Any = insert(model)
-    if shape is not None:
-        statement = statement.returning(*shape.columns, sort_by_parameter_order=True)
-    for group in by_shape(batch):
-        values = [row.values for row in group]
-        result = SQLAlchemySession.execute(
-            session, statement, values, execution_options={"render_nulls": True}
-        )
-        if shape is not None:
-            found |= {row.index: shape.object(one) for row, one in zip(group, result, strict=True)}
-    return [found[row.index] for row in batch] if shape is not None else []
-
-
-def _placed(model: type[SQLModel], batch: list[Row]) -> Iterator[tuple[Any, ...]]:
-    """Give the keys of rows that came with key and parent: only these can be above what is above them."""
-    names = key_names(model)
-    for row in batch:
-        if row.sent.issuperset(names) and moves(model, row.values):
-            yield tuple(row.values[name] for name in names)
 
 
 class PatchWhere(Protocol):

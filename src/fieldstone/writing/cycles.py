@@ -28,6 +28,7 @@ from fieldstone.branches import Branch, branches_of, columns_of, equal, upwards
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues, Problem
 from fieldstone.keys import among, batched, key_attributes, key_names
+from fieldstone.listeners import idle_at_plain_writes
 from fieldstone.models import Model
 
 Key = tuple[Any, ...]
@@ -42,6 +43,11 @@ def refuse_cycles() -> None:
     """Look at every flush, of the sync sessions and of those inside async ones."""
     event.listen(Session, "before_flush", _before_flush)
     event.listen(Session, "after_flush", _after_flush)
+
+
+def has_trees(model: type[Any]) -> bool:
+    """Tell whether a row of the model could be given a parent that stands below it."""
+    return bool(_guarded(model))
 
 
 def moves(model: type[Any], values: Mapping[str, Any]) -> bool:
@@ -61,6 +67,7 @@ def refuse_moved(session: Session, model: type[Any], keys: Sequence[Key]) -> Non
             raise _refusal(model, branch)
 
 
+@idle_at_plain_writes
 def _before_flush(session: Session, context: Any, instances: Any) -> None:
     """Refuse what is a cycle in memory already: SQLAlchemy could not find an order to write it in."""
     for instance in (*session.new, *session.dirty):
@@ -69,6 +76,7 @@ def _before_flush(session: Session, context: Any, instances: Any) -> None:
                 raise _refusal(type(instance), branch)
 
 
+@idle_at_plain_writes
 def _after_flush(session: Session, context: Any) -> None:
     """Refuse what the flush has made a cycle in the database."""
     moved: dict[Branch, list[Key]] = {}

@@ -69,10 +69,13 @@ def batches(model: type[SQLModel], rows: Iterable[Data], fills: Mapping[str, Any
     """Validate rows a batch at a time; the path of each problem begins with the row's index."""
     numbered = enumerate(rows)
     while batch := list(islice(numbered, BATCH)):
-        yield _batch(model, batch, fills)
+        yield checked_batch(model, batch, fills)
 
 
-def _batch(model: type[SQLModel], batch: list[tuple[int, Data]], fills: Mapping[str, Any]) -> list[Row]:
+def checked_batch(
+    model: type[SQLModel], batch: list[tuple[int, Data]], fills: Mapping[str, Any]
+) -> list[Row]:
+    """Validate rows one by one, each with its index. Raises InvalidValues."""
     made: list[Row] = []
     problems: list[Problem] = []
     for index, data in batch:
@@ -166,12 +169,13 @@ def _identity(model: Any) -> dict[str, Any]:
 
 def _insertable(model: type[SQLModel], values: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out the nulls that the database replaces by a value of its own."""
-    filled = _filled_by_database(model)
+    filled = filled_by_database(model)
     return {name: value for name, value in values.items() if value is not None or filled.get(name) is False}
 
 
 @cached
-def _filled_by_database(model: Any) -> dict[str, bool]:
+def filled_by_database(model: Any) -> dict[str, bool]:
+    """Tell of each column whether the database puts a value of its own in place of null."""
     return {
         name: bool(column.primary_key or column.server_default is not None or column.computed is not None)
         for name, column in mapper_of(model).columns.items()

@@ -1,6 +1,6 @@
-"""The verbs that write: a model and a schema's values in, the flushed instance out.
+"""One row written through its instance: every rule, event and listener sees it before and after.
 
-Every verb flushes, so that what the database refuses is refused here, as an error that names the
+Each function flushes, so that what the database refuses is refused here, as an error that names the
 field. None of them commits: the transaction that holds the session does, once, for all of them.
 """
 
@@ -35,14 +35,8 @@ ModelT = TypeVar("ModelT", bound=SQLModel)
 Data = BaseModel | Mapping[str, Any]
 
 
-@verb
-def create(session: Session, model: type[ModelT], data: Data) -> ModelT:
-    """Insert a row and return its instance, with what the database added.
-
-    What is nested in the data is inserted with it, or linked to it by key; a problem with any of it is an
-    InvalidValues whose paths lead there. Raises InvalidValues for a value that a rule of the model or
-    table refuses, and Conflict for one that contradicts another row; nothing is inserted then.
-    """
+def create_instance(session: Session, model: type[ModelT], data: Data) -> ModelT:
+    """Insert a row, with what is nested in it, and return its instance."""
     made = nest(data, model, partial(fills_of, session))
     instance: ModelT = made.root.instance
     if len(made.nodes) > 1 or made.references:
@@ -52,16 +46,10 @@ def create(session: Session, model: type[ModelT], data: Data) -> ModelT:
     return _flushed(session, instance)
 
 
-@verb
-def patch(
+def patch_instance(
     session: Session, model: type[ModelT], key: Any, data: Data, *, version: Version | None = None
 ) -> ModelT:
-    """Change the sent fields of the row with this key, and no others; all of them or none.
-
-    From a schema made with `@partial`, or any other schema, the sent fields are those in
-    `model_fields_set`. `version` is the one that the change is based on, or several of which it must
-    be one. Raises NotFound, InvalidValues and Conflict, and StaleVersion where another is stored.
-    """
+    """Change the sent fields of a row, and return its instance."""
     values = stored_values(data, model, sent_only=True)
     instance = _found(session, model, key)
     _keep_key(instance, values)

@@ -1,0 +1,176 @@
+"""A row of the table in test_architecture.py, and those of migrations, which are many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one module, or one package with all its modules, may import, and which names it must not use."""
+
+    room: str
+    rooms: str = ""
+    libraries: str = ""
+    never: str = ""
+
+
+MIGRATIONS = (
+    # Alembic's engine, from a project's settings to the command.
+    Row("migrations.canonical", "", "sqlalchemy"),
+    Row("migrations.rendering", "migrations.canonical", "alembic sqlalchemy"),
+    Row("migrations.arranging", "migrations.canonical migrations.rendering", "alembic sqlalchemy"),
+    Row("migrations.comparing", "migrations.canonical", "alembic sqlalchemy"),
+    Row("migrations.failures", "errors"),
+    Row("migrations.assurance", "migrations.failures"),
+    Row("migrations.project", "errors", "sqlalchemy sqlmodel"),
+    Row("migrations.rebuilding", "migrations.failures", "alembic sqlalchemy"),
+    Row("migrations.waiting", "errors migrations.failures violations.failures", "sqlalchemy"),
+    Row(
+        "migrations.environment",
+        "migrations.project migrations.rebuilding migrations.waiting",
+        "alembic sqlalchemy",
+    ),
+    Row(
+        "migrations.recording",
+        "errors migrations.assurance migrations.environment migrations.failures",
+        "alembic",
+    ),
+    Row(
+        "migrations.declarations",
+        "migrations.arranging migrations.failures migrations.recording migrations.rendering",
+        "alembic sqlalchemy",
+    ),
+    Row("migrations.references", "migrations.failures", "sqlalchemy"),
+    Row(
+        "migrations.renaming",
+        "migrations.arranging migrations.declarations migrations.failures migrations.rendering",
+        "alembic sqlalchemy",
+    ),
+    Row("migrations.revisions", "migrations.failures migrations.project", "alembic"),
+    Row(
+        "migrations.recognising",
+        "migrations.canonical migrations.failures migrations.project migrations.recording "
+        "migrations.revisions",
+        "alembic sqlalchemy",
+    ),
+    Row(
+        "migrations.running",
+        "errors migrations.environment migrations.failures migrations.project migrations.recognising "
+        "migrations.references migrations.revisions migrations.waiting violations.failures",
+        "alembic sqlalchemy",
+    ),
+    Row(
+        "migrations.comparison",
+        "migrations.arranging migrations.comparing migrations.declarations migrations.environment "
+        "migrations.failures migrations.project migrations.references migrations.renaming "
+        "migrations.revisions migrations.running",
+        "alembic sqlalchemy",
+    ),
+    Row("migrations.backfilling", "migrations.failures", "alembic rich sqlalchemy"),
+    Row("migrations.enums", "migrations.backfilling", "alembic sqlalchemy"),
+    Row(
+        "migrations.enumerating",
+        "migrations.arranging migrations.enums migrations.rendering",
+        "alembic sqlalchemy",
+    ),
+    Row(
+        "migrations.filing",
+        "migrations.arranging migrations.project migrations.renaming migrations.rendering "
+        "migrations.revisions",
+        "alembic sqlalchemy",
+    ),
+    Row(
+        "migrations.filling",
+        "migrations.arranging migrations.failures migrations.rendering",
+        "sqlalchemy",
+    ),
+    Row(
+        "migrations.adopting",
+        "migrations.arranging migrations.canonical migrations.comparing migrations.comparison "
+        "migrations.enumerating migrations.environment migrations.failures migrations.filing "
+        "migrations.filling migrations.project migrations.rendering",
+        "alembic sqlalchemy",
+    ),
+    Row(
+        "migrations.members",
+        "migrations.arranging migrations.canonical migrations.failures migrations.filling models.columns",
+        "alembic sqlalchemy",
+    ),
+    Row(
+        "migrations.altering",
+        "migrations.arranging migrations.failures migrations.filling migrations.members "
+        "migrations.rendering models.columns",
+        "alembic sqlalchemy",
+    ),
+    Row(
+        "migrations.authoring",
+        "migrations.altering migrations.arranging migrations.comparison migrations.enumerating "
+        "migrations.failures migrations.filing migrations.members migrations.project "
+        "migrations.renaming migrations.rendering migrations.revisions migrations.running",
+        "alembic sqlalchemy",
+    ),
+    Row(
+        "migrations.describing",
+        "migrations.canonical migrations.comparison migrations.enumerating migrations.enums "
+        "migrations.project",
+        "alembic sqlalchemy",
+    ),
+    Row("migrations.dangers"),
+    Row("migrations.constraint_dangers", "migrations.dangers", "alembic"),
+    Row("migrations.table_dangers", "migrations.dangers", "alembic sqlalchemy"),
+    Row(
+        "migrations.judging",
+        "migrations.constraint_dangers migrations.dangers migrations.recording migrations.table_dangers",
+        "alembic",
+    ),
+    Row("migrations.statements", "migrations.dangers migrations.failures"),
+    Row(
+        "migrations.linting",
+        "migrations.dangers migrations.failures migrations.judging migrations.project "
+        "migrations.recording migrations.rendering migrations.revisions migrations.statements",
+        "alembic",
+    ),
+    Row(
+        "migrations.verbs",
+        "database errors migrations.adopting migrations.arranging migrations.authoring "
+        "migrations.comparing migrations.describing migrations.failures migrations.filing "
+        "migrations.linting migrations.project migrations.renaming migrations.rendering "
+        "migrations.revisions migrations.running migrations.waiting violations",
+        "alembic sqlalchemy",
+    ),
+    Row(
+        "migrations.checking",
+        "database migrations.failures migrations.project migrations.revisions migrations.running "
+        "migrations.verbs",
+        "alembic sqlalchemy",
+    ),
+    Row(
+        "migrations.scripting",
+        "migrations.environment migrations.failures migrations.project migrations.revisions "
+        "migrations.running",
+        "alembic",
+    ),
+    Row(
+        "migrations.commands",
+        "database migrations.failures migrations.project migrations.revisions migrations.running "
+        "migrations.scripting migrations.verbs",
+        "rich typer",
+    ),
+    Row(
+        "migrations.zones",
+        "migrations.backfilling migrations.failures migrations.recording",
+        "alembic sqlalchemy",
+    ),
+    Row(
+        "migrations.steps",
+        "migrations.assurance migrations.backfilling migrations.enums migrations.failures migrations.zones",
+        "alembic sqlalchemy",
+    ),
+    Row(
+        "migrations",
+        "errors migrations.checking migrations.failures migrations.linting migrations.project "
+        "migrations.running migrations.steps migrations.verbs",
+        "alembic",
+    ),
+)

@@ -1,0 +1,188 @@
+"""How often PostgreSQL is asked for one piece of work, counted on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from itertools import count as count_up
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Response
+from sqlalchemy import func, text
+from sqlmodel import col, select
+
+from fieldstone import (
+    Database,
+    ReadOnlyTransaction,
+    count,
+    create,
+    exists,
+    fetch,
+    get,
+    json,
+    json_create,
+    json_get,
+    json_page,
+    json_patch,
+    page,
+    patch,
+    seek,
+)
+from fieldstone.fastapi import AsyncAutocommit, Autocommit, install
+from tests import domain
+from tests.conftest import FreshUrl
+from tests.domain import SubtaskRead, Task, TaskFull, Worker, WorkerRead
+from tests.faces import Face
+from tests.serving import client_of
+from tests.wire import Wire, wire_to
+
+WARM = 8  # drivers prepare a statement when they have seen it often enough
+ALL = select(Task).order_by(col(Task.id))
+
+
+@pytest.fixture
+def wire(fresh_url: FreshUrl) -> Iterator[tuple[Wire, str]]:
+    url = fresh_url("postgresql")
+    with Database(url) as database:
+        database.create_all(domain.METADATA)
+        with database.transaction() as session:
+            session.add_all(domain.sample())
+    with wire_to(url) as found:
+        yield found
+
+
+@pytest.fixture(params=[False, True], ids=["sync", "async"])
+async def face(
+    anyio_backend: str, wire: tuple[Wire, str], request: pytest.FixtureRequest
+) -> AsyncIterator[Face]:
+    """Give a database that is reached over the wire."""
+    async with Database(wire[1]) as database:
+        yield Face(database, request.param)
+
+
+async def cost(wire: Wire, work: Callable[[], Awaitable[Any]]) -> int:
+    """Count the round trips of work that was done before."""
+    for _ in range(WARM):
+        await work()
+    wire.round_trips = 0
+    await work()
+    return wire.round_trips
+
+
+READS: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], int]] = {
+    "get": (get, (Task, 1, SubtaskRead), {}, 1),
+    "fetch": (fetch, (ALL, SubtaskRead), {}, 1),
+    "page": (page, (ALL, SubtaskRead), {"size": 2}, 1),
+    "page with a total": (page, (ALL, SubtaskRead), {"size": 2, "total": True}, 2),
+    "seek": (seek, (ALL, SubtaskRead), {"size": 2}, 1),
+    "count": (count, (ALL,), {}, 1),
+    "exists": (exists, (ALL,), {}, 1),
+    "json": (json, (ALL, SubtaskRead), {}, 1),
+    "json_get": (json_get, (Task, 1, SubtaskRead), {}, 1),
+    "json_page": (json_page, (ALL, SubtaskRead), {"size": 2}, 1),
+    "three collections": (json, (ALL, TaskFull), {}, 4),
+}
+
+
+async def test_a_write_on_its_own_asks_once(face: Face, wire: tuple[Wire, str]) -> None:
+    target: Any = face.database.async_autocommit if face.is_async else face.database.autocommit
+    numbers = count_up()
+
+    async def made(verb: Any, **options: Any) -> Any:
+        number = next(numbers)
+        arguments = () if options else (WorkerRead,)
+        return await face(verb, target, Worker, {"id": f"@{number}", "name": "New"}, *arguments, **options)
+
+    async def changed(verb: Any, **options: Any) -> Any:
+        arguments = () if options else (WorkerRead,)
+        return await face(
+            verb, target, Worker, "@ada", {"name": f"Ada {next(numbers)}"}, *arguments, **options
+        )
+
+    assert await cost(wire[0], lambda: made(json_create)) == 1
+    assert await cost(wire[0], lambda: made(create, into=WorkerRead)) == 1
+    assert await cost(wire[0], lambda: changed(json_patch)) == 1
+    assert await cost(wire[0], lambda: changed(patch, into=WorkerRead)) == 1
+
+
+async def test_a_read_on_its_own_asks_once_for_each_statement(face: Face, wire: tuple[Wire, str]) -> None:
+    target: Any = face.database.async_autocommit if face.is_async else face.database.autocommit
+    counted = {
+        name: await cost(wire[0], lambda: face(verb, target, *arguments, **options))  # noqa: B023
+        for name, (verb, arguments, options, _) in READS.items()
+    }
+    assert counted == {name: expected for name, (*_, expected) in READS.items()}
+
+
+async def test_a_read_only_unit_begins_no_transaction_that_nothing_needs(
+    face: Face, wire: tuple[Wire, str]
+) -> None:
+    async def read() -> None:
+        async with face.transaction(read_only=True) as session:
+            await face(get, session, Task, 1, SubtaskRead)
+            await face(fetch, session, ALL, SubtaskRead)
+
+    assert await cost(wire[0], read) == 2
+
+
+async def test_a_unit_that_may_write_has_a_transaction(face: Face, wire: tuple[Wire, str]) -> None:
+    async def read() -> None:
+        async with face.transaction() as session:
+            await face(get, session, Task, 1, SubtaskRead)
+
+    assert await cost(wire[0], read) == 3
+
+
+async def test_a_read_only_unit_begins_before_anything_else(face: Face) -> None:
+    async with face.transaction(read_only=True) as session:
+        await face(get, session, Task, 1, SubtaskRead)
+        with pytest.raises(ReadOnlyTransaction):
+            async with face.transaction(read_only=True) as other:
+                await face(get, other, Task, 1, SubtaskRead)
+                other.add(domain.Project(id=9, name="New", slug="new"))
+        state = text("SELECT current_setting('transaction_read_only'), now()")
+        first = (await face.run(session, lambda s: s.connection().execute(state))).one()
+        assert first[0] == "on"
+        await face(get, session, Task, 1, SubtaskRead)
+        again = (await face.run(session, lambda s: s.connection().execute(state))).one()
+        assert again == first, "it is one transaction from here on"
+
+
+async def test_what_stands_still_in_a_transaction_is_read_in_one(face: Face, wire: tuple[Wire, str]) -> None:
+    made: Any = Task.created_at
+
+    async def read() -> None:
+        async with face.transaction(read_only=True) as session:
+            await face(fetch, session, ALL.where(made <= func.now()), SubtaskRead)
+
+    assert await cost(wire[0], read) == 3
+
+
+async def test_an_endpoint_of_one_verb_asks_once(face: Face, wire: tuple[Wire, str]) -> None:
+    app = FastAPI()
+    install(app, face.database)
+
+    @app.get("/sync/{key}")
+    def read(key: int, db: Autocommit) -> Response:
+        return Response(json_get(db, Task, key, SubtaskRead))
+
+    @app.get("/async/{key}")
+    async def read_async(key: int, db: AsyncAutocommit) -> Response:
+        return Response(await json_get(db, Task, key, SubtaskRead))
+
+    async with client_of(app) as client:
+        address = "/async/1" if face.is_async else "/sync/1"
+        assert (await client.get(address)).status_code == 200
+        assert await cost(wire[0], lambda: client.get(address)) == 1
+
+
+async def test_a_connection_that_was_idle_is_asked_before_it_is_used(wire: tuple[Wire, str]) -> None:
+    for is_async in (False, True):
+        async with Database(wire[1], ping_after=0) as database:
+            face = Face(database, is_async)
+
+            async def read() -> None:
+                async with face.transaction(read_only=True) as session:  # noqa: B023
+                    await face(get, session, Task, 1, SubtaskRead)  # noqa: B023
+
+            assert await cost(wire[0], read) > 1
