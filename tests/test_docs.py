@@ -117,7 +117,11 @@ def test_a_page_runs_as_shown(page: Path, tmp_path: Path) -> None:
         program.write_text("\n".join(source) + "\n", encoding="utf-8")
         run(["-W", "error", "-c", RUNNER, page, program], directory, page)
     if any(directory.rglob("test_*.py")):
-        run(["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "."], directory, page)
+        run(
+            ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:asyncio", "."],
+            directory,
+            page,
+        )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
 
 import pytest
 
 from fieldstone import Database
 from fieldstone.template.app import create_app
 from fieldstone.template.models import Task
+from fieldstone.testing.lending import Lender
+from fieldstone.testing.templates import schema_of
 from tests.faces import DIALECTS
 from tests.hostile.attack import Attacked, plant
 from tests.serving import client_of
@@ -17,16 +18,11 @@ from tests.serving import client_of
 
 @pytest.fixture(scope="module", params=DIALECTS)
 async def attacked(
-    anyio_backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    anyio_backend: str, request: pytest.FixtureRequest, fieldstone_lender: Lender
 ) -> AsyncIterator[Attacked]:
     """The app and its database, shared by the tests of a module: what is refused changes nothing."""
-    with ExitStack() as lent:
-        if request.param == "sqlite":
-            url = f"sqlite:///{tmp_path_factory.mktemp('hostile')}/tasks.db"
-        else:
-            url = lent.enter_context(request.getfixturevalue("postgres_databases").lend())
+    with fieldstone_lender.templates(request.param).lend(schema_of(Task.metadata)) as url:
         async with Database(url) as database:
-            await database.create_all_async(Task.metadata)
             plant(database)
             async with client_of(create_app(database)) as client:
                 yield Attacked(database, client)
