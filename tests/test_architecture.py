@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -259,6 +260,14 @@ ROWS = (
         MODELS,
         NO_IO,
     ),
+    Row("guard", "errors listeners", "sqlalchemy greenlet"),
+    Row(
+        "face",
+        "aftercommit database errors filters guard history models paging.cursors paging.navigation "
+        "paging.pages reading reading.aggregates reading.answers reading.exports reading.plans "
+        "reading.streaming reading.trees resource scopes verbs visibility writing writing.bulk "
+        "writing.claiming writing.linking writing.upserting",
+    ),
     # The edges, each with its own framework.
     Row(
         "fastapi",
@@ -267,7 +276,7 @@ ROWS = (
         f"{MODELS} fastapi starlette anyio",
     ),
     Row("check", "errors", "typer"),
-    Row("testing", "errors database", "sqlalchemy pytest"),
+    Row("testing", "errors database guard", "sqlalchemy pytest"),
     Row(
         "migrations",
         "errors violations.failures database models models.columns",
@@ -346,7 +355,7 @@ def test_the_template_takes_public_names_only(file: Path) -> None:
             assert one.name in public, f"{one} is not public"
 
 
-@pytest.mark.parametrize("module", ["fieldstone", "fieldstone.fastapi", "fieldstone.testing"])
+@pytest.mark.parametrize("module", ["fieldstone.face", "fieldstone.fastapi", "fieldstone.testing"])
 def test_public_names_are_sorted_and_taken_from_the_rooms(module: str) -> None:
     imported = importlib.import_module(module)
     offered = {one.name for one in imports(Path(str(imported.__file__))) if one.library == "fieldstone"}
@@ -355,10 +364,23 @@ def test_public_names_are_sorted_and_taken_from_the_rooms(module: str) -> None:
 
 
 def test_the_face_of_the_package_holds_public_names_and_nothing_else() -> None:
-    face = PACKAGE / "__init__.py"
+    face = PACKAGE / "face.py"
     assert {one.name for one in imports(face)} == set(fieldstone.__all__)
     allowed = (ast.Expr, ast.ImportFrom, ast.Assign)
     assert all(isinstance(statement, allowed) for statement in parsed(face).body)
+
+
+def test_the_package_offers_its_face() -> None:
+    assert set(fieldstone.__all__) <= set(dir(fieldstone))
+    assert fieldstone.Model is importlib.import_module("fieldstone.face").Model
+    with pytest.raises(AttributeError, match="nothing_such"):
+        fieldstone.nothing_such  # type: ignore[attr-defined]  # noqa: B018  # it is what must fail
+
+
+@pytest.mark.parametrize("module", ["fieldstone", "fieldstone.cli"])
+def test_what_starts_a_process_imports_no_sqlalchemy(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_page_about_the_architecture_names_every_room() -> None:

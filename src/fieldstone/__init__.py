@@ -1,185 +1,24 @@
-"""SQLModel made production-grade: one set of models, from schema to API, sync and async."""
+"""SQLModel made production-grade: one set of models, from schema to API, sync and async.
 
-from fieldstone.aftercommit import after_commit
-from fieldstone.database import Database, Settings
-from fieldstone.errors import (
-    CommitOutcomeUnknown,
-    ConfigurationError,
-    Conflict,
-    DataError,
-    DesignError,
-    FieldstoneError,
-    InvalidValues,
-    MissingExtra,
-    ModelError,
-    MultipleFound,
-    NotFound,
-    NotLoaded,
-    NotSent,
-    OutOfScope,
-    PlanError,
-    Problem,
-    ReadOnlyTransaction,
-    RolledBack,
-    SchemaError,
-    StaleVersion,
-    TransactionConflict,
-    TransactionError,
-    Unavailable,
-    UrlError,
-)
-from fieldstone.filters import Filter, Selection, Sort, typed
-from fieldstone.history import (
-    Audited,
-    Change,
-    HistoryEntry,
-    HistoryRead,
-    Masked,
-    acting,
-    audited,
-    current_actor,
-    history_of,
-    history_table,
-    timeline,
-)
-from fieldstone.models import (
-    AssumedUtc,
-    Field,
-    Json,
-    Model,
-    Relationship,
-    SoftDeleted,
-    StoredAs,
-    Timestamps,
-    UtcDatetime,
-    UUIDKey,
-    Versioned,
-    ZeroAsNull,
-    partial,
-)
-from fieldstone.paging.cursors import Cursors
-from fieldstone.paging.navigation import link_header, page_links
-from fieldstone.paging.pages import KeysetPage, Page
-from fieldstone.reading import count, exists, fetch, first, get, one, one_or_none, page, seek
-from fieldstone.reading.aggregates import aggregate
-from fieldstone.reading.answers import json, json_get, json_page, json_seek
-from fieldstone.reading.exports import to_csv, to_ndjson
-from fieldstone.reading.plans import Depth, ReadPlan, loading, plan
-from fieldstone.reading.streaming import stream
-from fieldstone.reading.trees import ancestors, subtree
-from fieldstone.resource import Resource
-from fieldstone.scopes import within
-from fieldstone.verbs import verb
-from fieldstone.visibility import including_deleted
-from fieldstone.writing import create, delete, patch, restore
-from fieldstone.writing.bulk import create_many, delete_where, patch_where
-from fieldstone.writing.claiming import claim, claim_many, get_for_update
-from fieldstone.writing.linking import link, replace_links, unlink
-from fieldstone.writing.upserting import UpsertCounts, Upserted, upsert, upsert_many
+The public names stand in `face`, and all their rooms are imported when the first of them is asked for: some
+listen for what the models of others do, so they come together. What needs none of them starts without:
+commands, the pytest plugin, and the guard, which also runs on an SQLAlchemy older than the rest bears.
+"""
 
-__all__ = [
-    "AssumedUtc",
-    "Audited",
-    "Change",
-    "CommitOutcomeUnknown",
-    "ConfigurationError",
-    "Conflict",
-    "Cursors",
-    "DataError",
-    "Database",
-    "Depth",
-    "DesignError",
-    "Field",
-    "FieldstoneError",
-    "Filter",
-    "HistoryEntry",
-    "HistoryRead",
-    "InvalidValues",
-    "Json",
-    "KeysetPage",
-    "Masked",
-    "MissingExtra",
-    "Model",
-    "ModelError",
-    "MultipleFound",
-    "NotFound",
-    "NotLoaded",
-    "NotSent",
-    "OutOfScope",
-    "Page",
-    "PlanError",
-    "Problem",
-    "ReadOnlyTransaction",
-    "ReadPlan",
-    "Relationship",
-    "Resource",
-    "RolledBack",
-    "SchemaError",
-    "Selection",
-    "Settings",
-    "SoftDeleted",
-    "Sort",
-    "StaleVersion",
-    "StoredAs",
-    "Timestamps",
-    "TransactionConflict",
-    "TransactionError",
-    "UUIDKey",
-    "Unavailable",
-    "UpsertCounts",
-    "Upserted",
-    "UrlError",
-    "UtcDatetime",
-    "Versioned",
-    "ZeroAsNull",
-    "acting",
-    "after_commit",
-    "aggregate",
-    "ancestors",
-    "audited",
-    "claim",
-    "claim_many",
-    "count",
-    "create",
-    "create_many",
-    "current_actor",
-    "delete",
-    "delete_where",
-    "exists",
-    "fetch",
-    "first",
-    "get",
-    "get_for_update",
-    "history_of",
-    "history_table",
-    "including_deleted",
-    "json",
-    "json_get",
-    "json_page",
-    "json_seek",
-    "link",
-    "link_header",
-    "loading",
-    "one",
-    "one_or_none",
-    "page",
-    "page_links",
-    "partial",
-    "patch",
-    "patch_where",
-    "plan",
-    "replace_links",
-    "restore",
-    "seek",
-    "stream",
-    "subtree",
-    "timeline",
-    "to_csv",
-    "to_ndjson",
-    "typed",
-    "unlink",
-    "upsert",
-    "upsert_many",
-    "verb",
-    "within",
-]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fieldstone.face import *  # noqa: F403  # the names are listed once, in __all__ there
+else:
+
+    def __getattr__(name):
+        """Take a name from the face, and keep it."""
+        from importlib import import_module
+
+        if name.startswith("__") and name != "__all__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module("fieldstone.face"), name)
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__getattr__("__all__")})

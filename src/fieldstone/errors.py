@@ -21,8 +21,9 @@
     │   ├── Unavailable
     │   ├── TransactionConflict
     │   └── CommitOutcomeUnknown
-    └── NotLoaded                (also an AttributeError)
-        └── NotSent
+    ├── NotLoaded                (also an AttributeError)
+    │   └── NotSent
+    └── MistakesFound            what the guard saw; raised where its block ends
 
 An error carries its data as attributes, and its text reads: fact, cause, remedy. The texts of
 DataError leaves may be shown to a client: they hold no SQL, no stored value and no secret.
@@ -254,3 +255,14 @@ class NotLoaded(FieldstoneError, AttributeError):
 
 class NotSent(NotLoaded):
     """Refuse to read a field of a partial schema that its sender left out."""
+
+
+class MistakesFound(FieldstoneError):
+    """Say what the guard saw in a block that it watched; `findings` holds each with its lines."""
+
+    def __init__(self, findings: Sequence[object]) -> None:
+        self.findings = tuple(findings)
+        texts = [str(finding) for finding in self.findings]
+        if len(texts) > 1:
+            texts = [f"{len(texts)} mistakes.", *(f"{n}. {text}" for n, text in enumerate(texts, start=1))]
+        super().__init__("\n".join(texts))

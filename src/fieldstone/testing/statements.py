@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from fieldstone.database import Database
-
-_SETUP = {"BEGIN", "COMMIT", "PRAGMA", "RELEASE", "ROLLBACK", "SAVEPOINT", "SET"}
+from fieldstone.guard import recording
 
 
 @contextmanager
@@ -24,19 +22,12 @@ def count_statements(source: Database | Engine | AsyncEngine) -> Iterator[list[s
 
     A statement that is executed with many rows at once stands in the list once.
     """
-    statements: list[str] = []
 
-    def collect(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-        ours = any(connection.engine.pool is engine.pool for engine in _engines(source))
-        if ours and statement.split(None, 1)[0].rstrip(";").upper() not in _SETUP:
-            statements.append(statement)
+    def hears(connection: Connection) -> bool:
+        return any(connection.engine.pool is engine.pool for engine in _engines(source))
 
-    # On the class, because an engine of the Database may be made only within the block.
-    event.listen(Engine, "before_cursor_execute", collect)
-    try:
-        yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", collect)
+    with recording(everywhere=True, hears=hears) as seen:
+        yield seen.texts
 
 
 def _engines(source: Database | Engine | AsyncEngine) -> Iterator[Engine]:

@@ -1,0 +1,183 @@
+"""The hooks: public events of engines, sessions and instances, and the recorders that hear of them.
+
+They are set once, when the first recorder starts, and stay: taking an event away while another thread runs
+it would break that thread. While nobody records, each costs a look at one variable.
+
+Who records is a matter of context, so that concurrent requests do not mix. Threads that are started with a
+copy of the context (as FastAPI's and asyncio.to_thread's are), tasks and greenlets all hear the same ones. A
+recorder may also listen everywhere, which is for tests: there the code under test may run in a thread or a
+task that was there before.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, QueryContext, Session
+
+from fieldstone.guard import lives
+from fieldstone.guard.lives import Ending, Query
+from fieldstone.guard.queries import query_of
+from fieldstone.guard.sites import here
+from fieldstone.guard.statements import Statement, is_setup
+from fieldstone.listeners import idle_at_reads
+
+_OPEN = "fieldstone_guard_open"
+_SESSION = "fieldstone_guard"
+
+
+class Recorder:
+    """Collect the statements of a context, or of everywhere, as far as `hears` says of their connection."""
+
+    def __init__(
+        self, *, everywhere: bool = False, hears: Callable[[Connection], bool] | None = None
+    ) -> None:
+        self.everywhere = everywhere
+        self.hears = hears
+        self.statements: list[Statement] = []
+        self.texts: list[str] = []
+
+    def sent(self, statement: Statement, connection: Connection) -> None:
+        """Hear of a statement that is about to run."""
+        if self.hears is None or self.hears(connection):
+            self.statements.append(statement)
+            self.texts.append(statement.sql)
+
+    def asked(self, query: Query, state: ORMExecuteState) -> None:
+        """Hear of a query that a session is about to send."""
+
+    def start(self) -> None:
+        global _everywhere
+        listen()
+        if self.everywhere:
+            with _lock:
+                _everywhere = (*_everywhere, self)
+        else:
+            _here.set((*_here.get(), self))
+
+    def stop(self) -> None:
+        # By value, not by token: a fixture may end in another context than it began in.
+        global _everywhere
+        with _lock:
+            _everywhere = tuple(one for one in _everywhere if one is not self)
+        _here.set(tuple(one for one in _here.get() if one is not self))
+
+
+_here: ContextVar[tuple[Recorder, ...]] = ContextVar("fieldstone_guard", default=())
+_everywhere: tuple[Recorder, ...] = ()
+_lock = threading.Lock()
+_listening = False
+
+
+def recorders() -> tuple[Recorder, ...]:
+    """Give those who record what happens here and now."""
+    return _everywhere + _here.get() if _everywhere else _here.get()
+
+
+def listen() -> None:
+    """Set the hooks, once in the life of a process."""
+    global _listening
+    with _lock:
+        if _listening:
+            return
+        _listening = True
+        event.listen(Engine, "before_cursor_execute", _before)
+        event.listen(Engine, "after_cursor_execute", _after)
+        event.listen(Engine, "handle_error", _failed)
+        event.listen(Session, "do_orm_execute", _executing)
+        event.listen(Session, "after_begin", _begun)
+        event.listen(Session, "after_rollback", _rolled_back)
+        event.listen(Session, "persistent_to_detached", _detached)
+        event.listen(Mapper, "load", _loaded, raw=True)
+        event.listen(Mapper, "expire", _expired, raw=True)
+
+
+# Statements
+
+
+def _before(connection: Connection, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
+    found = recorders()
+    if not found or is_setup(sql):
+        return
+    query = context.execution_options.get(lives.KEY) if context is not None else None
+    statement = Statement(
+        sql,
+        parameters,
+        query.moment if query is not None else here(),
+        time.perf_counter(),
+        id(connection),
+        query,
+    )
+    connection.info[_OPEN] = statement
+    for recorder in found:
+        recorder.sent(statement, connection)
+
+
+def _after(connection: Connection, *_rest: Any) -> None:
+    if recorders():
+        statement: Statement | None = connection.info.pop(_OPEN, None)
+        if statement is not None:
+            statement.seconds = time.perf_counter() - statement.started
+
+
+def _failed(context: Any) -> None:
+    if context.connection is not None and not context.connection.invalidated and recorders():
+        statement: Statement | None = context.connection.info.pop(_OPEN, None)
+        if statement is not None:
+            statement.failed = True
+
+
+@idle_at_reads()
+def _executing(state: ORMExecuteState) -> None:
+    found = recorders()
+    if not found:
+        return
+    query = query_of(state)
+    for recorder in found:
+        recorder.asked(query, state)
+    state.update_execution_options(**{lives.KEY: query})
+
+
+def _begun(session: Session, _transaction: Any, connection: Connection) -> None:
+    if recorders():
+        session.info.setdefault(_SESSION, []).append((id(connection), time.perf_counter()))
+
+
+def _rolled_back(session: Session) -> None:
+    """Set apart what a rollback has undone, so that what is tried again is not taken for a repetition."""
+    begun = session.info.pop(_SESSION, ())
+    for recorder in recorders():
+        for connection, since in begun:
+            for statement in reversed(recorder.statements):
+                if statement.started < since:
+                    break
+                if statement.connection == connection and not statement.attempt:
+                    statement.attempt = int(since * 1e9)
+
+
+# Instances
+
+
+def _loaded(state: InstanceState[Any], context: QueryContext) -> None:
+    if recorders():
+        query: Any = context.execution_options.get(lives.KEY)
+        if query is not None:
+            lives.life_of(state).query = query
+
+
+def _expired(state: InstanceState[Any], names: Any) -> None:
+    if recorders():
+        moment = here()
+        lives.expire(state, names, Ending(moment.operation or "expire", moment))
+
+
+def _detached(session: Session, instance: Any) -> None:
+    if recorders():
+        moment = here()
+        state: InstanceState[Any] = instance._sa_instance_state
+        lives.life_of(state).detached = Ending(moment.operation or "close", moment)
