@@ -11,18 +11,18 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
-from starlette.routing import Mount
 
 from fieldstone.database import Database
 from fieldstone.errors import ConfigurationError
-from fieldstone.fastapi import database as installed_database
 from fieldstone.testing.isolation import IsolatedDatabase, join
 from fieldstone.testing.naming import load
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def override(app: FastAPI, db: Database, *sessions: Callable[..., Any]) -> Itera
     needs none. What such a dependency does is kept: its options, its commit, its rollback.
     """
     check_application(app)
-    holders = [one for one in _applications(app) if isinstance(one.state._state.get("database"), Database)]
+    holders = [one for one in _applications(app) if isinstance(getattr(one.state, "database", None), Database)]
     if not holders and not sessions:
         raise ConfigurationError(
             f"The application {app.title!r} has no database to replace: install(app, db) was not called on it, "
@@ -64,6 +64,8 @@ def named_application(path: str) -> FastAPI:
 
 def check_application(app: object) -> None:
     """Refuse what is no FastAPI application, and say how a function that makes one is used."""
+    from fieldstone.fastapi.application import FastAPI
+
     if isinstance(app, FastAPI):
         return
     if inspect.isroutine(app):
@@ -123,13 +125,15 @@ def _startup_noted(app: FastAPI) -> Iterator[_Startup]:
 def _overridden(
     app: FastAPI, db: Database, startup: _Startup, sessions: tuple[Callable[..., Any], ...]
 ) -> Iterator[None]:
+    from fieldstone.fastapi import database as installed
+
     before = dict(app.dependency_overrides)
 
     async def current() -> Database:
         startup.check()
         return db
 
-    app.dependency_overrides[installed_database] = current
+    app.dependency_overrides[installed] = current
     for dependency in sessions:
         app.dependency_overrides[dependency] = _joined(before.get(dependency, dependency), db, startup)
     try:
@@ -143,8 +147,9 @@ def _applications(app: Any) -> Iterator[FastAPI]:
     """Yield an application and those mounted on it: each has overrides of its own."""
     yield app
     for route in app.routes:
-        if isinstance(route, Mount) and isinstance(route.app, FastAPI):
-            yield from _applications(route.app)
+        mounted = getattr(route, "app", None)
+        if hasattr(mounted, "dependency_overrides"):
+            yield from _applications(mounted)
 
 
 def _joined(dependency: Callable[..., Any], db: Database, startup: _Startup) -> Callable[..., Any]:

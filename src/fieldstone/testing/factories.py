@@ -23,7 +23,6 @@ from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlmodel import Session, SQLModel
 
 from fieldstone.errors import ConfigurationError, InvalidValues
-from fieldstone.testing.inventing import Invented, invented
 from fieldstone.verbs import verb
 
 ModelT = TypeVar("ModelT", bound=SQLModel)
@@ -204,6 +203,8 @@ def _is_counted(column: Column[Any]) -> bool:
 
 def _filled(model: type[ModelT], mapper: Mapper[Any], values: dict[str, Any]) -> ModelT:
     """Make up what is missing, and again where the model refuses it or the value must be its own."""
+    from fieldstone.testing.inventing import Invented, invented  # where Polyfactory is needed
+
     sequence = _sequence()
     missing = {
         name: info

@@ -17,11 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NestedTransaction, event
@@ -33,6 +30,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone.database import Database
 from fieldstone.errors import ConfigurationError
+from fieldstone.guard.sites import here
 from fieldstone.testing.loops import Ending, close_with_its_loop
 
 REMEDY = "mark the test with @pytest.mark.real_commits"
@@ -55,7 +53,7 @@ class IsolatedDatabase(Database):
         synchronous: bool = True,
     ) -> None:
         super().__init__(kept.url)
-        self._kept = kept
+        self._engine = kept.engine
         self._memory_name = kept._memory_name
         self._begin = begin
         self._synchronous = synchronous
@@ -65,16 +63,11 @@ class IsolatedDatabase(Database):
         self._first_line = ""
         self._opening = threading.Lock()
 
-    @property
-    def engine(self) -> Engine:
-        """Give the engine of the prepared database. What is committed through it is not undone."""
-        return self._kept.engine
-
     def connection(self) -> Connection:
         """Give the connection of the synchronous driver, inside the transaction that is never committed."""
         if self._async_connection is not None and self._connection is None:
             raise ConfigurationError(
-                f"A synchronous session is used ({calling_line()}) in an asynchronous test that has used its "
+                f"A synchronous session is used ({here().place}) in an asynchronous test that has used its "
                 f"database asynchronously ({self._first_line}): the one cannot see what the other wrote before it is "
                 "really committed. Use 'async_session' and 'async_client' throughout; or write the test with "
                 f"'def' and use 'session' and 'client'; or {REMEDY}."
@@ -89,7 +82,7 @@ class IsolatedDatabase(Database):
     async def async_connection(self) -> AsyncConnection:
         """Give the connection of the async face: the synchronous one where there is such, or its own."""
         if self._async_connection is None:
-            self._first_line = calling_line()
+            self._first_line = here().place
             if self._synchronous or self._connection is not None:
                 self._async_connection = _awaited(self.connection())
             else:
@@ -198,21 +191,3 @@ def _hold_to_reading(session: SQLAlchemySession, dialect: str) -> None:
             connection = reading.pop()
             if end is not None:
                 connection.exec_driver_sql(end)
-
-
-def calling_line() -> str:
-    """Name the line of the test or the application that led here, past libraries."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_library(frame.f_code.co_filename):
-        frame = frame.f_back
-    return (
-        "in the application" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-    )
-
-
-_PACKAGE = str(Path(__file__).parent.parent)
-_STANDARD = str(Path(threading.__file__).parent)
-
-
-def _is_library(file: str) -> bool:
-    return "site-packages" in file or file.startswith((_PACKAGE, _STANDARD, "<"))

@@ -23,6 +23,7 @@ class Ending:
     def __init__(self, loop: asyncio.AbstractEventLoop, held: Any) -> None:
         self.loop = loop
         self._held = held
+        self._done = False
 
     @classmethod
     async def register(cls, work: Callable[[], Awaitable[None]]) -> Ending:
@@ -33,7 +34,7 @@ class Ending:
 
     def now(self) -> None:
         """Do it from outside the loop; nothing is left to do where that has ended."""
-        if self.loop.is_closed():
+        if self._done or self.loop.is_closed():
             return
         if self.loop.is_running():
             asyncio.run_coroutine_threadsafe(self.here(), self.loop).result()
@@ -42,6 +43,7 @@ class Ending:
 
     async def here(self) -> None:
         """Do it from inside the loop."""
+        self._done = True
         await self._held.aclose()
 
 

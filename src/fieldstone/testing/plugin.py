@@ -1,9 +1,9 @@
-"""The pytest plugin: options, markers and fixtures.
+"""The pytest plugin: options, a marker and fixtures.
 
-pytest loads it through an entry point, in every run of an environment that has Fieldstone. So it is a
-package of its own and imports nothing but pytest: `import fieldstone` waits until a test asks for one of
-the fixtures, and the work is done in fieldstone.testing. A project's own fixture of the same name simply
-takes the place of the one here.
+pytest loads it through the package's entry point, in every run of an environment that has
+Fieldstone. So nothing is imported but pytest until a test asks for one of the fixtures, and what they
+do stands in the other modules of this room. A project's own fixture of the same name simply takes the
+place of the one here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from sqlmodel.ext.asyncio.session import AsyncSession
 
     from fieldstone import Database
+    from fieldstone.guard import Watch
     from fieldstone.testing.lending import Lender
+    from fieldstone.testing.queries import Budgeted
     from fieldstone.testing.templates import Dialect, Schema
 
 _RUN = pytest.StashKey[Path]()
@@ -58,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "real_commits: give the test a database of its own, where what it commits is really committed",
     )
     if config.pluginmanager.hasplugin("asyncio"):
-        from fieldstone_pytest import asyncio_fixtures
+        from fieldstone.testing import asyncio_fixtures
 
         config.pluginmanager.register(asyncio_fixtures, "fieldstone_asyncio")
 
@@ -214,6 +216,31 @@ async def _anyio_async_client(
         fieldstone_app, db, pytestconfig.getini("fieldstone_session")
     ) as client:
         yield client
+
+
+@pytest.fixture
+def max_queries() -> Budgeted:
+    """Give a block that may send so many statements, or as many as a plan says."""
+    from fieldstone.testing import queries
+
+    return queries.max_queries
+
+
+@pytest.fixture
+def exact_queries() -> Budgeted:
+    """Give a block that must send so many statements, or as many as a plan says."""
+    from fieldstone.testing import queries
+
+    return queries.exact_queries
+
+
+@pytest.fixture
+def no_n_plus_one() -> Iterator[Watch]:
+    """Fail the test if anything in it sends one statement for each of many rows."""
+    from fieldstone.testing import queries
+
+    with queries.no_n_plus_one() as watched:
+        yield watched
 
 
 def _run_by_the_tests_plugin(request: pytest.FixtureRequest, name: str) -> Any:
