@@ -56,7 +56,8 @@ production = Database(f"sqlite:///{NOWHERE}")
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     async with production.async_transaction(read_only=True) as session:
-        yield {"found_at_start": await count(session, select(Item))}
+        found = await count(session, select(Item))
+    yield {"found_at_start": found}
 
 
 installed = FastAPI(title="installed", lifespan=lifespan)
