@@ -59,8 +59,13 @@ class _Sequence:
 _current: _Sequence | None = None
 
 
+def begin() -> None:
+    """Start anew, as each test does."""
+    global _current
+    _current = None
+
+
 def _sequence() -> _Sequence:
-    """Start anew with each test."""
     global _current
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rsplit(" (", 1)[0]
     if _current is None or _current.test != test:
@@ -217,12 +222,14 @@ def _filled(model: type[ModelT], mapper: Mapper[Any], values: dict[str, Any]) ->
     }
     unique = _unique_names(mapper)
     problem: Exception | None = None
+    for name in missing:
+        sequence.numbers[model, name] += 1
     for attempt in range(_ATTEMPTS):
-        for name in missing:
-            sequence.numbers[model, name] += 1
         numbers = {name: sequence.numbers[model, name] for name in missing}
         made = invented(model, missing, Invented(sequence.random.getrandbits(32), numbers, plain=attempt % 2 == 1))
-        if any(made[name] in sequence.used.get((model, name), ()) for name in unique & made.keys()):
+        taken = [name for name in unique & made.keys() if made[name] in sequence.used.get((model, name), ())]
+        if taken:
+            sequence.numbers.update((model, name) for name in taken)
             continue
         try:
             row = model(**values, **made)

