@@ -20,7 +20,7 @@ class Planned(Protocol):
     """What knows its number of statements, as `plan(Model, Schema)` does."""
 
     @property
-    def budget(self) -> int: ...
+    def budget(self) -> Any: ...  # an int; Any, since a cached_property is no property to pyright
 
 
 Budget = int | Planned
@@ -78,7 +78,7 @@ def recording(*, everywhere: bool = False, hears: Hears | None = None) -> Iterat
 
 def number_of(budget: Budget) -> int:
     """Give the number that a budget stands for."""
-    return budget if isinstance(budget, int) else budget.budget
+    return budget if isinstance(budget, int) else int(budget.budget)
 
 
 def over(most: Budget, statements: list[Statement]) -> Finding | None:

@@ -28,6 +28,7 @@ from fieldstone.guard.queries import accessed
 from fieldstone.guard.repeats import option_for, origin_of, whence
 from fieldstone.guard.sites import Moment, here, raised_at
 
+_PYDANTIC = {"fastapi", "pydantic", "pydantic_core"}
 _DETACHED = DetachedInstanceError.__name__
 _RELATIONSHIP = re.compile(r"lazy load operation of attribute '(\w+)'")
 
@@ -153,11 +154,10 @@ def _instance_in(traceback: TracebackType | None) -> tuple[InstanceState[Any], s
 
 def _detached_below(error: BaseException) -> Iterator[Finding]:
     """Find what Pydantic wrote down of an attribute that it could not read from an instance."""
-    listed: Any = getattr(error, "errors", None)
-    if not isinstance(error, ValueError) or not callable(listed):
+    if type(error).__module__.partition(".")[0] not in _PYDANTIC:
         return
-    problems: Any = listed()
-    for problem in problems:
+    problems: Any = getattr(error, "errors", list)
+    for problem in problems():
         if problem.get("type") == "get_attribute_error" and _DETACHED in str(problem.get("msg")):
             state = inspect(problem.get("input"), raiseerr=False)
             if isinstance(state, InstanceState):

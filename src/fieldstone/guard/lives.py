@@ -51,7 +51,8 @@ class Ending:
     moment: Moment
 
     def __str__(self) -> str:
-        return f"{self.operation}() at {self.moment.place}"
+        # AsyncSession closes in a task of its own, which knows nothing of who asked for it.
+        return f"{self.operation}() at {self.moment.place}" if self.moment.sites else f"{self.operation}()"
 
 
 @dataclass(slots=True, eq=False)

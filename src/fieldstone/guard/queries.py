@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import InstanceState, ORMExecuteState
 from sqlalchemy.orm.attributes import QueryableAttribute
 
-from fieldstone.guard.lives import Query, life_of, name_of, relationships_in, way_to
+from fieldstone.guard.lives import Query, Relationship, life_of, name_of, relationships_in, way_to
 from fieldstone.guard.sites import here, is_users
 
 
@@ -29,7 +29,7 @@ def query_of(state: ORMExecuteState) -> Query:
 
 
 def _lazy(state: ORMExecuteState, parent: InstanceState[Any]) -> Query:
-    relationship = relationships_in(state.loader_strategy_path)[-1]
+    relationship = relationship_of(state)
     life = life_of(parent)
     way = way_to(parent, life)
     return Query(
@@ -41,6 +41,11 @@ def _lazy(state: ORMExecuteState, parent: InstanceState[Any]) -> Query:
         life,
         id(parent),
     )
+
+
+def relationship_of(state: ORMExecuteState) -> Relationship:
+    """Give the relationship that a lazy load is about to fill."""
+    return relationships_in(state.loader_strategy_path)[-1]
 
 
 def _eager(state: ORMExecuteState) -> Query:

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
+from weakref import ref
 
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, QueryContext, Session
+from sqlalchemy import Connection, Engine, Result, event
+from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, QueryContext, Session, SessionTransaction
 
 from fieldstone.guard import lives
 from fieldstone.guard.lives import Ending, Query
@@ -48,8 +49,24 @@ class Recorder:
             self.statements.append(statement)
             self.texts.append(statement.sql)
 
-    def asked(self, query: Query, state: ORMExecuteState) -> None:
-        """Hear of a query that a session is about to send."""
+    def asked(self, query: Query, state: ORMExecuteState) -> Result[Any] | None:
+        """Hear of a query that a session is about to send, and answer it instead, or do nothing."""
+        return None
+
+    def used(self, session: Session) -> None:
+        """Hear of a session that is about to flush, or whose transaction begins."""
+
+    def committing(self, session: Session) -> None:
+        """Hear of a session that is about to commit."""
+
+    def ended(self, session: Session, written: list[Statement]) -> None:
+        """Hear of a transaction that was closed with neither commit nor rollback, and what it wrote."""
+
+    def expired(self, entity: str, ending: Ending) -> None:
+        """Hear of an instance whose values were taken."""
+
+    def dropped(self, entity: str) -> None:
+        """Hear of an instance that was added to a session and closed with it."""
 
     def start(self) -> None:
         global _everywhere
@@ -91,7 +108,12 @@ def listen() -> None:
         event.listen(Engine, "handle_error", _failed)
         event.listen(Session, "do_orm_execute", _executing)
         event.listen(Session, "after_begin", _begun)
+        event.listen(Session, "before_flush", _flushing)
+        event.listen(Session, "before_commit", _committing)
+        event.listen(Session, "after_commit", _committed)
         event.listen(Session, "after_rollback", _rolled_back)
+        event.listen(Session, "after_transaction_end", _ended)
+        event.listen(Session, "pending_to_transient", _dropped)
         event.listen(Session, "persistent_to_detached", _detached)
         event.listen(Mapper, "load", _loaded, raw=True)
         event.listen(Mapper, "expire", _expired, raw=True)
@@ -111,6 +133,7 @@ def _before(connection: Connection, cursor: Any, sql: str, parameters: Any, cont
         query.moment if query is not None else here(),
         time.perf_counter(),
         id(connection),
+        ref(connection.engine),
         query,
     )
     connection.info[_OPEN] = statement
@@ -133,31 +156,79 @@ def _failed(context: Any) -> None:
 
 
 @idle_at_reads()
-def _executing(state: ORMExecuteState) -> None:
+def _executing(state: ORMExecuteState) -> Result[Any] | None:
     found = recorders()
     if not found:
-        return
+        return None
     query = query_of(state)
-    for recorder in found:
-        recorder.asked(query, state)
+    answers = [recorder.asked(query, state) for recorder in found]
     state.update_execution_options(**{lives.KEY: query})
+    return next((answer for answer in answers if answer is not None), None)
+
+
+# Transactions
 
 
 def _begun(session: Session, _transaction: Any, connection: Connection) -> None:
+    found = recorders()
+    if not found:
+        return
+    session.info.setdefault(_SESSION, []).append((id(connection), time.perf_counter()))
+    for recorder in found:
+        recorder.used(session)
+
+
+def _flushing(session: Session, *_rest: Any) -> None:
+    for recorder in recorders():
+        recorder.used(session)
+
+
+def _committing(session: Session) -> None:
+    for recorder in recorders():
+        recorder.committing(session)
+
+
+def _committed(session: Session) -> None:
     if recorders():
-        session.info.setdefault(_SESSION, []).append((id(connection), time.perf_counter()))
+        session.info.pop(_SESSION, None)
 
 
 def _rolled_back(session: Session) -> None:
     """Set apart what a rollback has undone, so that what is tried again is not taken for a repetition."""
     begun = session.info.pop(_SESSION, ())
     for recorder in recorders():
-        for connection, since in begun:
-            for statement in reversed(recorder.statements):
-                if statement.started < since:
-                    break
-                if statement.connection == connection and not statement.attempt:
-                    statement.attempt = int(since * 1e9)
+        for statement, since in _within(recorder, begun):
+            if not statement.attempt:
+                statement.attempt = int(since * 1e9)
+
+
+def _ended(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is not None:
+        return
+    begun = session.info.pop(_SESSION, None)
+    if begun is None:
+        return
+    for recorder in recorders():
+        written = [one for one, _ in _within(recorder, begun) if one.is_write and not one.failed]
+        if written:
+            recorder.ended(session, written)
+
+
+def _within(recorder: Recorder, begun: Iterable[tuple[int, float]]) -> Iterator[tuple[Statement, float]]:
+    """Yield what was sent over the connections of a transaction since it began, the last first."""
+    for connection, since in begun:
+        for statement in reversed(recorder.statements):
+            if statement.started < since:
+                break
+            if statement.connection == connection:
+                yield statement, since
+
+
+def _dropped(session: Session, instance: Any) -> None:
+    found = recorders()
+    if found and here().operation == "close":
+        for recorder in found:
+            recorder.dropped(type(instance).__name__)
 
 
 # Instances
@@ -171,9 +242,16 @@ def _loaded(state: InstanceState[Any], context: QueryContext) -> None:
 
 
 def _expired(state: InstanceState[Any], names: Any) -> None:
-    if recorders():
+    found = recorders()
+    if found:
         moment = here()
-        lives.expire(state, names, Ending(moment.operation or "expire", moment))
+        operation = moment.operation or "expire"
+        if names is not None and operation == "commit":
+            operation = "flush"  # what the server computes is expired by the flush within a commit
+        ending = Ending(operation, moment)
+        lives.expire(state, names, ending)
+        for recorder in found:
+            recorder.expired(lives.name_of(state), ending)
 
 
 def _detached(session: Session, instance: Any) -> None:

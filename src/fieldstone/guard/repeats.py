@@ -143,10 +143,11 @@ def _reloads(group: list[Statement]) -> Finding | None:
     if first.moment.operation == "refresh":
         return _refreshed(group)
     ending = query.parent.expiry_of(query.attribute) if query.parent else None
+    origin = ending.moment if ending is not None else origin_of(query)
     subject = f"{query.entity}.{query.attribute}"
     if ending is None:
         cause, remedy = (
-            f"the column is deferred, and {whence(query, origin_of(query))} without it",
+            f"the column is deferred, and {whence(query, origin)} without it",
             (
                 f"Add .options(undefer({subject})) to that query, or read into a schema that has "
                 f"{query.attribute!r}."
@@ -170,7 +171,7 @@ def _reloads(group: list[Statement]) -> Finding | None:
         ),
         write,
         first.site,
-        ending.moment.site if ending else None,
+        origin.site if origin else None,
         len(group),
     )
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import linecache
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -81,7 +82,11 @@ class Moment(NamedTuple):
 
     @property
     def place(self) -> str:
-        return str(self.sites[0]) if self.sites else "code outside of the project"
+        return str(self.sites[0]) if self.sites else "a line that is not the project's"
+
+
+# What serves the request, for what a framework does with its answer: no line of the user's runs then.
+endpoint: ContextVar[Callable[[], Site | None] | None] = ContextVar("fieldstone_endpoint", default=None)
 
 
 def here() -> Moment:
@@ -96,10 +101,16 @@ def here() -> Moment:
                 break
         elif not sites and code.co_name in _OPERATIONS and code.co_filename.endswith(_SESSION_FILES):
             operation = code.co_name
-    return Moment(tuple(sites), operation)
+    return Moment(tuple(sites) or _served(), operation)
 
 
-def boundary() -> bool:
+def _served() -> tuple[Site, ...]:
+    serving = endpoint.get()
+    site = serving() if serving is not None else None
+    return () if site is None else (site,)
+
+
+def is_boundary() -> bool:
     """Tell whether Fieldstone's own transaction block stands between here and the user's code."""
     for frame in _frames(sys._getframe(1)):
         name = frame.f_code.co_filename
@@ -118,7 +129,7 @@ def raised_at(traceback: TracebackType | None) -> Moment:
         if is_users(frame.f_code.co_filename, frame):
             sites.append(Site(frame.f_code.co_filename, traceback.tb_lineno, frame.f_code.co_name))
         traceback = traceback.tb_next
-    return Moment(tuple(reversed(sites)))
+    return Moment(tuple(reversed(sites)) or _served())
 
 
 def is_users(filename: str, frame: FrameType) -> bool:

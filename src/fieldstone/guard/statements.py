@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import ref
+
+from sqlalchemy import Engine
 
 from fieldstone.guard.sites import Moment, Site
 
@@ -43,6 +46,7 @@ class Statement:
     moment: Moment
     started: float
     connection: int = field(repr=False)
+    engine: ref[Engine] = field(repr=False)
     query: Query | None = field(default=None, repr=False)
     seconds: float | None = None
     failed: bool = False

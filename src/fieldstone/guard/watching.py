@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -11,16 +12,17 @@ from fnmatch import fnmatch
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast, get_args
 
-from sqlalchemy import Connection
-from sqlalchemy.orm import ORMExecuteState, QueryableAttribute
+from sqlalchemy import Connection, Result
+from sqlalchemy.orm import ORMExecuteState, QueryableAttribute, Session
 
 from fieldstone.errors import ConfigurationError, MistakesFound
+from fieldstone.guard import traps
 from fieldstone.guard.explaining import explained, failure_of, replacing
 from fieldstone.guard.findings import Finding, GuardWarning, Kind
 from fieldstone.guard.lives import Query
 from fieldstone.guard.recording import Recorder
 from fieldstone.guard.repeats import repeats
-from fieldstone.guard.statements import report
+from fieldstone.guard.statements import Statement, report
 
 Mode = Literal["raise", "warn", "record"]
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -33,6 +35,7 @@ class Rules:
     mode: Mode = "raise"
     allow: tuple[str, ...] = ()
     ignore: frozenset[Kind] = frozenset()
+    commits_in: tuple[str, ...] | None = None
 
     def concern(self, finding: Finding) -> bool:
         """Tell whether a finding is neither ignored nor allowed."""
@@ -46,7 +49,11 @@ class Rules:
 
 
 def rules(
-    mode: Mode = "raise", *, allow: Iterable[str | QueryableAttribute[Any]] = (), ignore: Iterable[Kind] = ()
+    mode: Mode = "raise",
+    *,
+    allow: Iterable[str | QueryableAttribute[Any]] = (),
+    ignore: Iterable[Kind] = (),
+    commits_in: Iterable[str] | None = None,
 ) -> Rules:
     """Check what was asked of a watch, and give it as rules."""
     if mode not in get_args(Mode):
@@ -59,7 +66,7 @@ def rules(
             f"There are no findings of the kind {unknown[0]!r}. The kinds are: {', '.join(get_args(Kind))}."
         )
     allowed = tuple(one if isinstance(one, str) else f"{one.class_.__name__}.{one.key}" for one in allow)
-    return Rules(mode, allowed, frozenset(ignore))
+    return Rules(mode, allowed, frozenset(ignore), None if commits_in is None else tuple(commits_in))
 
 
 class Watch(Recorder):
@@ -92,16 +99,44 @@ class Watch(Recorder):
         """Write the statements with their lines, alike ones together."""
         return report(self.statements)
 
-    def notice(self, finding: Finding) -> None:
+    def notice(self, finding: Finding | None) -> None:
         """Take down what a hook has found."""
-        if finding not in self._noticed:
+        if finding is not None and finding not in self._noticed:
             self._noticed.append(finding)
 
-    def asked(self, query: Query, state: ORMExecuteState) -> None:
+    def undone(self) -> None:
+        """Forget what was lost with a session, where an error means that it should be."""
+        self._noticed = [finding for finding in self._noticed if finding.kind != "lost_write"]
+
+    def sent(self, statement: Statement, connection: Connection) -> None:
+        super().sent(statement, connection)
+        self.notice(traps.autocommit_write(statement, connection))
+        if self.serves_loop:
+            self.notice(traps.blocking_call(statement, connection))
+
+    def asked(self, query: Query, state: ORMExecuteState) -> Result[Any] | None:
+        self.used(state.session)
         failure = failure_of(query, state)
         if failure is not None:
             self.notice(failure.finding)
             raise failure
+        return None
+
+    def used(self, session: Session) -> None:
+        self.notice(traps.concurrent_use(session))
+
+    def committing(self, session: Session) -> None:
+        self.used(session)
+        if self.rules.commits_in is not None:
+            self.notice(traps.commit_in_helper(session, self.rules.commits_in))
+
+    def ended(self, session: Session, written: list[Statement]) -> None:
+        if sys.exc_info()[0] is None:
+            self.notice(traps.lost_write(written[0]))
+
+    def dropped(self, entity: str) -> None:
+        if sys.exc_info()[0] is None:
+            self.notice(traps.lost_addition(entity))
 
     def begin(self) -> Self:
         """Start to watch; for code that cannot be written as a block."""
@@ -117,6 +152,7 @@ class Watch(Recorder):
         """Stop, and raise or warn of what was found, as the mode says."""
         self.stop()
         if error is not None:
+            self.undone()
             for finding in explained(error):
                 self.notice(finding)
         self.speak(error)
@@ -178,17 +214,20 @@ def watch(
     *,
     allow: Iterable[str | QueryableAttribute[Any]] = (),
     ignore: Iterable[Kind] = (),
+    commits_in: Iterable[str] | None = None,
     everywhere: bool = False,
 ) -> Watch:
     """Watch a block, or each call of a function, and raise, warn of or record what is found.
 
     `allow` names what may be: a relationship (`Task.project`, or its name as text), or the path of a file,
-    with `*` for any part of it. `ignore` leaves out whole kinds of findings. `everywhere` hears of all
-    threads and tasks of the process instead of those that this block starts; it is for tests.
+    with `*` for any part of it. `ignore` leaves out whole kinds of findings. `commits_in` names the files in
+    which commits belong, and makes any other a finding; Fieldstone's own blocks may always commit.
+    `everywhere` hears of all threads and tasks of the process instead of those that this block starts; it
+    is for tests.
 
     Raises MistakesFound where the block ends.
     """
-    return Watch(rules(mode, allow=allow, ignore=ignore), everywhere=everywhere)
+    return Watch(rules(mode, allow=allow, ignore=ignore, commits_in=commits_in), everywhere=everywhere)
 
 
 # What makes a block fail by itself.

@@ -242,6 +242,7 @@ class _NotLoadedMark:
 
 
 _NOT_LOADED = _NotLoadedMark()
+_EXPIRED_BY = "fieldstone_expired_by"
 
 
 def _refuse_unloaded(instance: Any, options: Mapping[str, Any]) -> None:
@@ -250,8 +251,10 @@ def _refuse_unloaded(instance: Any, options: Mapping[str, Any]) -> None:
         return
     missing = [name for name in _asked_for(model, options) if name not in instance.__dict__]
     if missing:
-        expired = sa_inspect(instance).expired_attributes.intersection(missing)
-        cause = "a commit, rollback or expire() expired them" if expired else "they were never loaded"
+        state = sa_inspect(instance)
+        expired = state.expired_attributes.intersection(missing)
+        ending = state.info.get(_EXPIRED_BY, "a commit, rollback or expire()")  # the guard knows the line
+        cause = f"{ending} expired them" if expired else "they were never loaded"
         raise NotLoaded(
             f"{model.__name__} cannot be dumped without {', '.join(missing)}: {cause}. Refresh the "
             "instance with session.refresh(...), or read it through a schema with get(...) or fetch(...)."
