@@ -57,7 +57,7 @@ def _get(session: Session, resource: AnyResource, call: Call) -> Any:
 def _create(session: Session, resource: AnyResource, call: Call) -> Any:
     key = _key_of(resource, create(session, resource.model, call.sent))
     call.response.headers["Location"] = _location(call.request, key)
-    return send_row(session, resource.model, key, resource.read, call.request, call.response)
+    return send_row(session, resource.model, key, resource.read, call.request, call.response, status=201)
 
 
 @verb

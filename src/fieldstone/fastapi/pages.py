@@ -16,11 +16,12 @@ from sqlmodel import Session
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues
 from fieldstone.fastapi.addresses import url_of
+from fieldstone.fastapi.bodies import sent, takes_bytes
 from fieldstone.fastapi.listing import refused, statement_of
 from fieldstone.fastapi.views import AnyResource, schema_of
 from fieldstone.paging.navigation import link_header, page_links
 from fieldstone.paging.pages import KeysetPage, Page, cap_of
-from fieldstone.reading import count, page, seek
+from fieldstone.reading import count, json_page, json_seek, page, seek
 
 ItemT = TypeVar("ItemT")
 
@@ -66,31 +67,35 @@ def read_page(
     session: Session, resource: AnyResource, query: Any, request: Request, response: Response
 ) -> Any:
     """Read the page that a query asks for, and link to those around in its body and header."""
-    found = _page(session, resource, query)
-    links = page_links(found, url_of(request))
-    response.headers["Link"] = link_header(links)
-    return found.model_copy(update={"links": PageLinks(**links)})
-
-
-def _page(session: Session, resource: AnyResource, query: Any) -> Any:
     schema, statement = schema_of(resource, query), statement_of(resource, query)
     total = resource.total if getattr(query, "total", False) else False
-    made = _page_type(resource.paging, schema)
-    if resource.paging == "offset":
-        found = page(session, statement, schema, size=query.size, offset=query.offset, total=total)
-        return made.model_construct(**vars(found))
+    numbered = resource.paging == "offset"
+    asked: dict[str, Any] = {"size": query.size}
+    asked |= (
+        {"offset": query.offset, "total": total}
+        if numbered
+        else {"cursor": query.cursor, "cursors": resource.cursors}
+    )
+
+    def finish(found: Any) -> Any:
+        links = page_links(found, url_of(request))
+        response.headers["Link"] = link_header(links)
+        counted = {} if numbered else _counted(session, statement, total)
+        made = _page_type(resource.paging, schema)
+        return made.model_construct(**vars(found), **counted, links=PageLinks(**links))
+
+    in_objects, in_bytes = (page, json_page) if numbered else (seek, json_seek)
     try:
-        part = seek(
-            session, statement, schema, size=query.size, cursor=query.cursor, cursors=resource.cursors
-        )
-    except InvalidValues as error:  # the cursor's: nothing else in the query is left to refuse
+        if takes_bytes(request):
+            return sent(in_bytes(session, statement, schema, finish=finish, **asked), response, status=200)
+        return finish(in_objects(session, statement, schema, **asked))
+    except InvalidValues as error:  # a cursor's: nothing else in the query is left to refuse
         raise refused(error.problems) from error
-    return made.model_construct(**vars(part), **_counted(session, statement, total))
 
 
 def _counted(session: Session, statement: Any, total: bool | int) -> dict[str, Any]:
     if not total:
-        return {}
+        return {"total": None, "total_capped": False}
     cap = cap_of(total)
     counted = count(session, statement if cap is None else statement.limit(cap + 1))
     capped = cap is not None and counted > cap

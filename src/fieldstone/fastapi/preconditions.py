@@ -20,6 +20,7 @@ from fastapi import Depends, Header, HTTPException, Request, Response
 from pydantic_core import to_json
 from starlette.requests import HTTPConnection
 
+from fieldstone.fastapi.bodies import sent
 from fieldstone.fastapi.problems import FieldProblem
 
 ShownT = TypeVar("ShownT")
@@ -67,9 +68,10 @@ def match_of(connection: HTTPConnection, name: str) -> Match | None:
 
 
 def tag_of(shown: object, version: object = None) -> str:
-    """Make the entity tag of what is sent, without its quotes."""
-    content = to_json(shown, by_alias=True, bytes_mode="base64", fallback=str)
-    digest = blake2b(content, digest_size=12).hexdigest()
+    """Make the entity tag of what is sent, an object or its JSON, without its quotes."""
+    if not isinstance(shown, bytes):
+        shown = to_json(shown, by_alias=True, bytes_mode="base64", fallback=str)
+    digest = blake2b(shown, digest_size=12).hexdigest()
     return digest if version is None else f"{quote(str(version), safe='')}-{digest}"
 
 
@@ -82,13 +84,21 @@ class Tagging:
 
     def __call__(self, shown: ShownT, *, version: object = None) -> ShownT:
         """Return this at once from the endpoint: it may be the 304 instead of the object."""
+        return cast(ShownT, self._unchanged(shown, version) or shown)
+
+    def send(self, body: bytes, *, version: object = None, status: int = 200) -> Response:
+        """Answer with bytes of JSON, such as `json_get` gives, in the same way."""
+        return self._unchanged(body, version) or sent(body, self.response, status=status)
+
+    def _unchanged(self, shown: object, version: object) -> Response | None:
+        """Tag what is sent, and give the 304 that goes instead."""
         tag = tag_of(shown, version)
         self.response.headers["ETag"] = f'"{tag}"'
         if self.request.method not in ("GET", "HEAD") or not self._has(tag):
-            return shown
+            return None
         unchanged = Response(status_code=304)
         unchanged.headers.raw.extend(self.response.headers.raw)  # FastAPI takes a Response as it is
-        return cast(ShownT, unchanged)
+        return unchanged
 
     def _has(self, tag: str) -> bool:
         try:

@@ -8,7 +8,7 @@ through SQLAlchemy's execution, or prepared, on the driver's own rows (`preparat
 """
 
 from fieldstone.reading.aggregates import aggregate
-from fieldstone.reading.answers import json, json_get, json_page, json_seek
+from fieldstone.reading.answers import json, json_get, json_get_versioned, json_page, json_seek
 from fieldstone.reading.exports import to_csv, to_ndjson
 from fieldstone.reading.fetching import (
     count,
@@ -39,6 +39,7 @@ __all__ = [
     "get_versioned",
     "json",
     "json_get",
+    "json_get_versioned",
     "json_page",
     "json_seek",
     "loading",

@@ -18,12 +18,14 @@ from fieldstone.cache import cached
 from fieldstone.errors import NotFound
 from fieldstone.paging.cursors import Cursors
 from fieldstone.paging.pages import KeysetPage, Page
-from fieldstone.reading.fetching import continue_at, find, select_all, turn
+from fieldstone.reading.fetching import continue_at, find, find_versioned, select_all, turn
 from fieldstone.reading.rendering import dumps
 from fieldstone.reading.ways import Found
 from fieldstone.verbs import verb
 
 Statement = Select[*tuple[Any, ...]]
+Make = Callable[[list[Any]], Any]
+Finish = Callable[[Any], BaseModel]
 
 
 @verb
@@ -46,6 +48,15 @@ def json_get(session: Session, model: type[SQLModel], key: Any, schema: type[Bas
 
 
 @verb
+def json_get_versioned(
+    session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]
+) -> tuple[bytes, Any]:
+    """Read the row with this primary key and its version, as `get_versioned` does. Raises NotFound."""
+    found, version = find_versioned(session, model, key, schema)
+    return _bytes(found, lambda items: items[0], schema), version
+
+
+@verb
 def json_page(
     session: Session,
     statement: Statement,
@@ -54,10 +65,14 @@ def json_page(
     size: int = 20,
     offset: int = 0,
     total: bool | int = False,
+    finish: Finish | None = None,
 ) -> bytes:
-    """Read one page by number, as a JSON object: what `page` gives, with the same arguments and errors."""
+    """Read one page by number, as a JSON object: what `page` gives, with the same arguments and errors.
+
+    `finish` makes of the page what is sent instead: a class of pages with further fields behind its own.
+    """
     found, make = turn(session, statement, schema, size=size, offset=offset, total=total)
-    return _bytes(found, make, Page[schema])  # type: ignore[valid-type]  # known at run time
+    return _bytes(found, _finished(make, finish), Page[schema])  # type: ignore[valid-type]  # known at run time
 
 
 @verb
@@ -69,19 +84,37 @@ def json_seek(
     cursor: str | None = None,
     size: int = 20,
     cursors: Cursors | None = None,
+    finish: Finish | None = None,
 ) -> bytes:
-    """Read the page that a cursor leads to, as a JSON object: what `seek` gives, with the same errors."""
+    """Read the page that a cursor leads to, as a JSON object: what `seek` gives, with the same errors.
+
+    `finish` is that of `json_page`.
+    """
     found, make = continue_at(session, statement, schema, cursor=cursor, size=size, cursors=cursors)
-    return _bytes(found, make, KeysetPage[schema])  # type: ignore[valid-type]  # known at run time
+    return _bytes(found, _finished(make, finish), KeysetPage[schema])  # type: ignore[valid-type]  # known at run time
 
 
-def _bytes(found: Found, make: Callable[[list[Any]], Any], response: Any) -> bytes:
+def _finished(make: Make, finish: Finish | None) -> Make:
+    return make if finish is None else lambda items: finish(make(items))
+
+
+def _bytes(found: Found, make: Make, response: Any) -> bytes:
     """Write what `make` makes of the items. It may run a statement, so it is called once."""
     items = found.written()
     if items is None:
-        return _adapter(response).dump_json(make(found.objects()), by_alias=True)
+        made = make(found.objects())
+        kind = type(made) if isinstance(made, Page | KeysetPage) else response
+        return _adapter(kind).dump_json(made, by_alias=True)
     made = make(items)
-    return dumps(made.__dict__ if isinstance(made, BaseModel) else made)
+    return dumps(_members(made) if isinstance(made, Page | KeysetPage) else made)
+
+
+def _members(page: Page[Any] | KeysetPage[Any]) -> dict[str, Any]:
+    """Give the members of a page, whose items are rows already; what else it holds is small."""
+    return {
+        name: value.model_dump() if isinstance(value, BaseModel) else value
+        for name, value in page.__dict__.items()
+    }
 
 
 @cached

@@ -59,14 +59,9 @@ def get_versioned(
 
     The version is None where the model keeps none. Raises NotFound.
     """
-    name = version_name(model)
-    found = find(session, model, key, schema, () if name is None else (name,))
+    found, version = find_versioned(session, model, key, schema)
     objects: list[SchemaT] = found.objects()
-    ends = found.ends()
-    if not objects or ends is None:
-        raise NotFound(model.__name__, key=key)
-    beside, _ = ends
-    return objects[0], beside[0] if beside else None
+    return objects[0], version
 
 
 @verb
@@ -188,6 +183,19 @@ def find(
     statement, layout, names = key_statement(made, beside)
     named = dict(zip(names, key_values(model, key), strict=True))
     return ask(session, Question(made, lambda: (statement, layout), form=f"key {beside}", named=named))
+
+
+def find_versioned(
+    session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]
+) -> tuple[Found, Any]:
+    """Find the row with this primary key, and its version, or None where the model keeps none."""
+    name = version_name(model)
+    found = find(session, model, key, schema, () if name is None else (name,))
+    ends = found.ends()
+    if ends is None:
+        raise NotFound(model.__name__, key=key)
+    beside, _ = ends
+    return found, beside[0] if beside else None
 
 
 def select_all(session: Session, statement: Statement, schema: type[BaseModel]) -> Found:
