@@ -7,15 +7,19 @@ other connections and other processes included.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import SQLModel
 
 from fieldstone.database import Database
+from fieldstone.errors import ConfigurationError
 from fieldstone.testing.isolation import IsolatedDatabase
 from fieldstone.testing.loops import Ending, close_with_its_loop
 from fieldstone.testing.postgres_templates import PostgresTemplates, sequence_settings
@@ -118,6 +122,7 @@ class Lender:
             kept.begin = _sequences_from_here(kept.database)
         self._ending.callback(kept.database.close)
         _note_commits(kept.database.engine, kept)
+        _name_missing_tables(kept.database.engine, schema)
         return kept
 
     def _renew(self, dialect: Dialect, schema: Schema) -> None:
@@ -130,6 +135,25 @@ def _note_commits(engine: Engine, kept: _Kept) -> None:
     @event.listens_for(engine, "commit")
     def committed(_connection: Connection) -> None:
         kept.committed = True
+
+
+def _name_missing_tables(engine: Engine, schema: Schema) -> None:
+    """Say where a model came too late, instead of what the database says: that there is no such table."""
+
+    @event.listens_for(engine, "handle_error")
+    def failed(context: ExceptionContext) -> Exception | None:
+        found = _MISSING.search(str(context.original_exception))
+        name = found and (found[1] or found[2])
+        if not name or name in schema.tables or name not in SQLModel.metadata.tables:
+            return None
+        return ConfigurationError(
+            f"The test database has no table {name!r}. It was made with: {', '.join(schema.tables) or 'no tables'}. "
+            "Import the module that defines it before the test asks for its database (fieldstone_models), or have "
+            "the fixture 'fieldstone_metadata' return the MetaData that has it."
+        )
+
+
+_MISSING = re.compile(r'no such table: (\w+)|relation "(\w+)" does not exist')
 
 
 def _sequences_from_here(database: Database) -> Callable[[Connection], None] | None:

@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 from sqlalchemy import MetaData
 
 from fieldstone.database import Database
+from fieldstone.errors import ConfigurationError
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -27,6 +28,7 @@ class Schema:
 
     key: Hashable
     prepare: Callable[[Database], None] | None = field(default=None, compare=False)
+    tables: tuple[str, ...] = field(default=(), compare=False)
 
 
 EMPTY = Schema("")
@@ -37,8 +39,13 @@ def schema_of(metadata: MetaData, prepare: Callable[[Database], None] | None = N
 
     The same function counts as the same content, also where a fixture defines it anew for each test.
     """
+    if not isinstance(metadata, MetaData):
+        raise ConfigurationError(
+            f"The fixture 'fieldstone_metadata' gives {type(metadata).__name__}, and must give a MetaData, such as "
+            "SQLModel.metadata or Task.metadata. Return that."
+        )
     key = (id(metadata), frozenset(metadata.tables), getattr(prepare, "__code__", prepare))
-    return Schema(key, prepare or (lambda db: db.create_all(metadata)))
+    return Schema(key, prepare or (lambda db: db.create_all(metadata)), tuple(metadata.tables))
 
 
 class Templates(Protocol):
