@@ -164,12 +164,6 @@ from fieldstone.testing.templates import schema_of
 class TestNoLoop:
     def test_no_loop(self, async_session): ...
 
-@pytest.mark.anyio
-class TestTrio:
-    @pytest.fixture
-    def anyio_backend(self): return "trio"
-    async def test_trio(self, async_session): ...
-
 class TestEngine:
     @pytest.fixture
     def db(self): return create_engine("sqlite://")
@@ -217,7 +211,6 @@ def test_no_app(client): ...
 MESSAGES = {
     "test_no_loop": r"The fixture 'async_session' needs an event loop, and no plugin runs this test in one\. "
     r"Write the test with 'async def', mark it with @pytest\.mark\.anyio",
-    "test_trio": r"This test runs on trio, and SQLAlchemy's asynchronous engines know only asyncio\. Put into",
     "test_engine": r"The fixture 'db' of this project gives an object of type Engine, for a SQLite database in "
     r"memory of which every connection has its own: .* Return fieldstone\.Database\('sqlite://'\)",
     "test_other": r"The fixture 'db' of this project gives an object of type str; .* need a fieldstone\.Database",

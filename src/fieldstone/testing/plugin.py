@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
     from fieldstone import Database
     from fieldstone.guard import Watch
+    from fieldstone.testing.histories import MigrationsCheck
     from fieldstone.testing.lending import Lender
     from fieldstone.testing.queries import Budgeted
+    from fieldstone.testing.snapshots import SchemaSnapshot
     from fieldstone.testing.templates import Dialect, Schema
 
 _RUN = pytest.StashKey[Path]()
@@ -43,12 +45,9 @@ _DIALECTS: dict[str, tuple[Dialect, ...]] = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the choice of databases, and what a project says about its application."""
-    parser.getgroup("fieldstone").addoption(
-        "--db",
-        choices=list(_DIALECTS),
-        default="sqlite",
-        help="which databases tests with the fixture 'db' run on",
-    )
+    group = parser.getgroup("fieldstone")
+    group.addoption("--db", choices=list(_DIALECTS), default="sqlite", help="which databases tests run on")
+    group.addoption("--update-schema-snapshot", action="store_true", help="write the files of schema_snapshot")
     parser.addini("fieldstone_app", "the application under test: package.module:app")
     parser.addini("fieldstone_models", "modules that define tables, imported before they are created", "args")
     parser.addini("fieldstone_session", "dependencies that give sessions: package.module:get_session", "args")
@@ -102,6 +101,7 @@ def fieldstone_lender(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Lender]:
     """Lend prepared databases to the tests of this process."""
+    from fieldstone.testing.histories import MigrationsCheck
     from fieldstone.testing.lending import Lender
 
     directory = tmp_path_factory.mktemp("fieldstone", numbered=True)
@@ -248,6 +248,23 @@ def no_n_plus_one() -> Iterator[Watch]:
 
     with queries.no_n_plus_one() as watched:
         yield watched
+
+
+@pytest.fixture
+def schema_snapshot(request: pytest.FixtureRequest, fieldstone_metadata: MetaData) -> SchemaSnapshot:
+    """Give what compares the tables with the files beside the test: schema.sqlite.sql, schema.postgresql.sql."""
+    from fieldstone.testing.snapshots import OPTION, SchemaSnapshot
+
+    update = bool(request.config.getoption(OPTION))
+    return SchemaSnapshot(fieldstone_metadata, request.path.parent, update)
+
+
+@pytest.fixture
+def check_migrations(fieldstone_lender: Lender, fieldstone_dialect: Dialect) -> MigrationsCheck:
+    """Give what tries the project's migrations on an empty database."""
+    from fieldstone.testing.histories import MigrationsCheck
+
+    return MigrationsCheck(fieldstone_lender.templates(fieldstone_dialect))
 
 
 def _run_by_the_tests_plugin(request: pytest.FixtureRequest, name: str) -> Any:
