@@ -112,7 +112,7 @@ class Face:
 
 
 class LentFace(Face):
-    """A face whose database is lent when it is first asked for: with the tables, if they are created first."""
+    """A face whose database is lent when first asked for: with the tables, if they are created first."""
 
     def __init__(self, lend: Lend, dialect: Dialect, *, is_async: bool) -> None:
         self._lend = lend
@@ -121,8 +121,8 @@ class LentFace(Face):
         self._tables: MetaData | None = None
         self.is_async = is_async
 
-    @property  # type: ignore[override]  # read as the attribute is
-    def database(self) -> Database:
+    @property
+    def database(self) -> Database:  # type: ignore[override]  # it is only read
         if self._database is None:
             self._database = Database(self._lend(self._dialect, self._tables))
         return self._database

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Annotated, Any
@@ -122,15 +123,18 @@ def test_a_startup_that_has_not_run_is_an_error(db: Database) -> None:
 
 
 async def test_an_error_at_startup_reaches_the_test(db: Database) -> None:
+    @asynccontextmanager
     async def fails(app: FastAPI) -> AsyncIterator[None]:
-        raise LookupError("nothing to start with")
-        yield
+        await asyncio.sleep(0)
+        yield lookup()
 
-    app = FastAPI(lifespan=asynccontextmanager(fails))
+    def lookup() -> None:
+        raise LookupError("nothing to start with")
+
+    app = FastAPI(lifespan=fails)
     install(app, db)
     with pytest.raises(LookupError, match="nothing to start with"):
-        async with async_client_of(app, db):
-            pytest.fail("it has started")
+        await async_client_of(app, db).__aenter__()
 
 
 async def given_late() -> Session:
@@ -154,8 +158,14 @@ def no_session() -> str:
 @pytest.mark.parametrize(
     ("dependency", "message"),
     [
-        (async_from_sync, r"async_from_sync gives an AsyncSession but cannot await.* Write it with 'async def'\."),
-        (used_before, r"used_before has used its session before giving it away, on the application's own database"),
+        (
+            async_from_sync,
+            r"async_from_sync gives an AsyncSession but cannot await.* Write it with 'async def'\.",
+        ),
+        (
+            used_before,
+            r"used_before has used its session before giving it away, on the application's own database",
+        ),
         (no_session, r"no_session gives str, which is no session\. Name the dependency that gives"),
     ],
     ids=["async from sync", "used before", "no session"],
@@ -167,9 +177,12 @@ def test_a_dependency_that_cannot_be_moved_is_an_error(db: Database, dependency:
     def use(session: Any = Depends(dependency)) -> None:
         raise AssertionError("it was moved")
 
-    with override(app, db, dependency), TestClient(app) as client:
-        with pytest.raises(ConfigurationError, match=message):
-            client.get("/")
+    with (
+        override(app, db, dependency),
+        TestClient(app) as client,
+        pytest.raises(ConfigurationError, match=message),
+    ):
+        client.get("/")
 
 
 def test_plain_functions_may_give_sessions(db: Database, session: Session) -> None:
@@ -189,7 +202,8 @@ def test_an_application_whose_sessions_are_unknown_is_an_error(db: Database) -> 
     with (
         pytest.raises(
             ConfigurationError,
-            match=r"The application 'by hand' has no database to replace: install\(app, db\) was not called on it, "
+            match=r"The application 'by hand' has no database to replace: install\(app, db\) was "
+            r"not called on it, "
             r"and no dependency .* Name it: override\(app, db, get_session\), or fieldstone_session = ",
         ),
         override(shop.by_hand, db),
@@ -204,7 +218,10 @@ def make_app(db: Database) -> FastAPI:
 @pytest.mark.parametrize(
     ("app", "message"),
     [
-        (make_app, r"make_app is a function, not an application\. Call it in conftest\.py: .*return make_app\(db\)"),
+        (
+            make_app,
+            r"make_app is a function, not an application\. Call it in conftest\.py: .*return make_app\(db\)",
+        ),
         ("app", r"The application under test is of type str, not FastAPI"),
     ],
 )

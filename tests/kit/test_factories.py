@@ -12,8 +12,7 @@ import pytest
 from pydantic import AfterValidator
 from sqlalchemy import MetaData
 from sqlalchemy.orm import registry
-from sqlmodel import Field as SQLField
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone import ConfigurationError, Field, Model, Relationship, UtcDatetime
@@ -24,9 +23,6 @@ METADATA = MetaData()
 
 class Local(Model, registry=registry(metadata=METADATA)):
     """Keep these tables apart from those of other test modules."""
-
-
-
 
 
 class Colour(enum.Enum):
@@ -137,7 +133,10 @@ def test_relationships_take_instances_values_and_numbers(session: Session) -> No
     assert make(session, Person, team_id=team.id).team_id == team.id
     skilled = make(session, Person, skills=[{"code": "weld"}, make(session, Skill)])
     assert {skill.code for skill in skilled.skills} == {"weld", "code 1"}
-    assert [one.note for one in make(session, Team, members=[{"note": "a"}, {"note": "b"}]).members] == ["a", "b"]
+    assert [one.note for one in make(session, Team, members=[{"note": "a"}, {"note": "b"}]).members] == [
+        "a",
+        "b",
+    ]
 
 
 def test_a_required_key_without_a_relationship_is_followed_as_well(session: Session) -> None:
@@ -170,7 +169,11 @@ def test_values_depend_on_the_tests_name_alone(session: Session, monkeypatch: py
     [
         (Person, {"colr": "red"}, r"Person has no 'colr'\. It has: team, skills, .*colour"),
         (Note, {}, r"Note has no table, so no row of it can be made\. Name a table model\."),
-        (Loud, {}, r"No valid values were found for Loud \(word\): .*start with !.* Give them: make\(session, Loud, "),
+        (
+            Loud,
+            {},
+            r"No valid values were found for Loud \(word\): .*start with !.* Give them: make\(session,",
+        ),
         (Egg, {}, r"Hen needs a Egg, which needs a Hen in turn\. Make one of them yourself and give it\."),
         (Person, {"age": 17}, r"No valid values were found for Person .*age: Input should be greater"),
     ],

@@ -168,7 +168,8 @@ def test_transactions_that_overlap_are_refused_with_the_way_out(isolated: Isolat
         second.flush()
         with pytest.raises(
             ConfigurationError,
-            match=r"Two transactions of this test overlap: .* or mark the test with @pytest\.mark\.real_commits\.",
+            match=r"Two transactions of this test overlap: .* or mark the test with "
+            r"@pytest\.mark\.real_commits\.",
         ):
             first.commit()
         second.rollback()
@@ -179,7 +180,8 @@ async def test_a_sync_session_that_comes_too_late_is_refused_with_both_lines(iso
         await add_async(db, "nail")
         with pytest.raises(
             ConfigurationError,
-            match=r"A synchronous session is used \(.*test_isolation\.py:\d+ in names\) in an asynchronous test "
+            match=r"A synchronous session is used \(.*test_isolation\.py:\d+ in names\) in an "
+            r"asynchronous test "
             r"that has used its database asynchronously \(.*test_isolation\.py:\d+ in add_async\): .* "
             r"write the test with 'def' and use 'session' and 'client'; or mark the test with",
         ):

@@ -1,4 +1,4 @@
-"""The plugin in a project of its own: what it offers, how it is told what to test, and what it says if it cannot.
+"""The plugin in a project of its own: what it offers, how it is told what to test, and what it says.
 
 Each project here is run by a pytest of its own, since plugins, options and models belong to a process.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-APP = '''
+APP = """
 from fastapi import FastAPI
 from fieldstone import Database, Field, Model, Resource
 from fieldstone.fastapi import install, routes
@@ -33,7 +33,7 @@ app.include_router(routes(Resource(Item, read=ItemRead, create=ItemBase, name="i
 
 def make_app(db):
     return app
-'''
+"""
 
 SETTINGS = """
 [pytest]
@@ -106,7 +106,10 @@ def run(directory: Path, *options: str, **environment: str) -> str:
         text=True,
         check=False,
         cwd=directory,
-        env={**{k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "DATABASE_"))}, **environment},
+        env={
+            **{k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "DATABASE_"))},
+            **environment,
+        },
     )
     return done.stdout + done.stderr
 
@@ -211,15 +214,22 @@ def test_no_app(client): ...
 MESSAGES = {
     "test_no_loop": r"The fixture 'async_session' needs an event loop, and no plugin runs this test in one\. "
     r"Write the test with 'async def', mark it with @pytest\.mark\.anyio",
-    "test_engine": r"The fixture 'db' of this project gives an object of type Engine, for a SQLite database in "
+    "test_engine": r"The fixture 'db' of this project gives an object of type Engine, for a SQLite "
+    r"database in "
     r"memory of which every connection has its own: .* Return fieldstone\.Database\('sqlite://'\)",
-    "test_other": r"The fixture 'db' of this project gives an object of type str; .* need a fieldstone\.Database",
+    "test_other": r"The fixture 'db' of this project gives an object of type str; .* need a "
+    r"fieldstone\.Database",
     "test_factory": r"make_app is a function, not an application\. Call it in conftest\.py",
-    "test_no_attribute": r"fieldstone_app = 'shop_app' names no attribute\. Write 'package\.module:attribute'\.",
-    "test_no_module": r"fieldstone_app names 'shop_ap', which cannot be imported: there is no module 'shop_ap'\.",
-    "test_no_name": r"fieldstone_app = 'shop_app:ap': the module 'shop_app' has no 'ap'\. Name what it defines\.",
-    "test_metadata": r"The fixture 'fieldstone_metadata' gives str, and must give a MetaData, such as SQLModel\.metadata",
-    "test_missing": r"The test database has no table 'item'\. It was made with: no tables\. Import the module",
+    "test_no_attribute": r"fieldstone_app = 'shop_app' names no attribute\. Write "
+    r"'package\.module:attribute'\.",
+    "test_no_module": r"fieldstone_app names 'shop_ap', which cannot be imported: there is no "
+    r"module 'shop_ap'\.",
+    "test_no_name": r"fieldstone_app = 'shop_app:ap': the module 'shop_app' has no 'ap'\. Name what "
+    r"it defines\.",
+    "test_metadata": r"The fixture 'fieldstone_metadata' gives str, and must give a MetaData, such "
+    r"as SQLModel\.metadata",
+    "test_missing": r"The test database has no table 'item'\. It was made with: no tables\. Import "
+    r"the module",
 }
 
 
@@ -245,4 +255,6 @@ def test_models_and_application_must_be_named(tmp_path: Path) -> None:
     assert "fieldstone_models = " in said
     (directory / "test_models.py").write_text(NO_APP)
     said = run(directory, *PLAIN)
-    assert 'No application is named, and a client needs one. Set fieldstone_app = "package.module:app"' in said
+    assert (
+        'No application is named, and a client needs one. Set fieldstone_app = "package.module:app"' in said
+    )

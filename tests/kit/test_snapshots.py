@@ -49,13 +49,16 @@ def test_a_project_without_migrations_is_told_how_to_begin(
     project = Project(models=("tests.kit.shop:METADATA",), location=tmp_path / "migrations")
     with pytest.raises(
         ConfigurationError,
-        match=r"There are no migrations in 'migrations', so there is nothing to check\. Write the first with: "
+        match=r"There are no migrations in 'migrations', so there is nothing to check\. Write the "
+        r"first with: "
         "fieldstone migrate new",
     ):
         check_migrations(project)
 
 
 def test_an_event_loop_that_is_not_asyncios_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="This test runs on trio, and SQLAlchemy's asynchronous engines"):
+    with pytest.raises(
+        ConfigurationError, match="This test runs on trio, and SQLAlchemy's asynchronous engines"
+    ):
         check_backend("trio")
     check_backend(("asyncio", {"debug": True}))

@@ -14,14 +14,16 @@ from sqlmodel import Session, select
 from fieldstone import Database
 from fieldstone.testing.lending import Lender
 from fieldstone.testing.postgres_templates import PostgresTemplates
-from fieldstone.testing.templates import EMPTY, Dialect, Schema, SqliteTemplates, Templates, schema_of
+from fieldstone.testing.templates import EMPTY, Dialect, SqliteTemplates, Templates, schema_of
 from tests.kit.shop import METADATA, Item, Shelf
 
 SHOP = schema_of(METADATA)
 
 
 @pytest.fixture
-def templates(request: pytest.FixtureRequest, fieldstone_dialect: Dialect, tmp_path: Path) -> Iterator[Templates]:
+def templates(
+    request: pytest.FixtureRequest, fieldstone_dialect: Dialect, tmp_path: Path
+) -> Iterator[Templates]:
     if fieldstone_dialect == "sqlite":
         made: Templates = SqliteTemplates(tmp_path)
     else:
@@ -174,4 +176,3 @@ def test_tables_that_are_defined_later_make_another_schema() -> None:
     Table("later", metadata, Column("id", Integer, primary_key=True))
     assert schema_of(metadata) != before
     assert schema_of(metadata) == schema_of(metadata)
-    assert Schema(1, print) == Schema(1, repr)

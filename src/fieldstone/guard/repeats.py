@@ -55,7 +55,7 @@ def _found(
 ) -> Iterator[tuple[float, Finding]]:
     groups: dict[object, list[Statement]] = defaultdict(list)
     for one in statements:
-        # Without a line of the project there is no loop of it: generated routes that a client asks again and again.
+        # Without a line of the project it is no loop of it: a client asks generated routes again and again.
         if one.purpose == purpose and (one.moment.sites or purpose != "query"):
             groups[one.moment.sites, one.attempt, key(one)].append(one)
     for group in groups.values():

@@ -33,10 +33,13 @@ def override(app: FastAPI, db: Database, *sessions: Callable[..., Any]) -> Itera
     needs none. What such a dependency does is kept: its options, its commit, its rollback.
     """
     check_application(app)
-    holders = [one for one in _applications(app) if isinstance(getattr(one.state, "database", None), Database)]
+    holders = [
+        one for one in _applications(app) if isinstance(getattr(one.state, "database", None), Database)
+    ]
     if not holders and not sessions:
         raise ConfigurationError(
-            f"The application {app.title!r} has no database to replace: install(app, db) was not called on it, "
+            f"The application {app.title!r} has no database to replace: install(app, db) was not "
+            f"called on it, "
             "and no dependency that gives its sessions is named. Name it: override(app, db, get_session), or "
             'fieldstone_session = ["package.module:get_session"] under [tool.pytest.ini_options].'
         )
@@ -54,7 +57,8 @@ def named_application(path: str) -> FastAPI:
     """Return the application that the setting fieldstone_app names."""
     if not path:
         raise ConfigurationError(
-            'No application is named, and a client needs one. Set fieldstone_app = "package.module:app" under '
+            "No application is named, and a client needs one. Set fieldstone_app = "
+            '"package.module:app" under '
             "[tool.pytest.ini_options], or write in conftest.py a fixture 'fieldstone_app' that returns it."
         )
     app = load(path, "fieldstone_app")
@@ -64,7 +68,9 @@ def named_application(path: str) -> FastAPI:
 
 def check_application(app: object) -> None:
     """Refuse what is no FastAPI application, and say how a function that makes one is used."""
-    from fieldstone.fastapi.application import FastAPI
+    from fastapi import FastAPI
+
+    import fieldstone.fastapi  # noqa: F401  # says what to install where FastAPI is missing
 
     if isinstance(app, FastAPI):
         return
@@ -91,7 +97,8 @@ class _Startup:
         """Refuse to serve an application that was never started."""
         if self.expected and not self.running:
             raise ConfigurationError(
-                f"The startup of the application {self.title!r} has not run: its client was not entered. Use the "
+                f"The startup of the application {self.title!r} has not run: its client was not "
+                f"entered. Use the "
                 "fixture 'client' or 'async_client', or write: with TestClient(app) as client."
             )
 

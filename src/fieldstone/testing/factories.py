@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic_core import PydanticUndefined
-from sqlalchemy import Column, Index, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import Column, Index, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy import inspect as inspected
 from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlmodel import Session, SQLModel
@@ -73,7 +73,9 @@ def _sequence() -> _Sequence:
     return _current
 
 
-def _made(session: Session, model: type[ModelT], given: Mapping[str, Any], within: tuple[type, ...]) -> ModelT:
+def _made(
+    session: Session, model: type[ModelT], given: Mapping[str, Any], within: tuple[type, ...]
+) -> ModelT:
     mapper = _mapper(model)
     values = dict(given)
     _check_names(model, mapper, values)
@@ -92,7 +94,9 @@ def _made(session: Session, model: type[ModelT], given: Mapping[str, Any], withi
 def _mapper(model: type[SQLModel]) -> Mapper[Any]:
     mapper = inspected(model, raiseerr=False)
     if not isinstance(mapper, Mapper):
-        raise ConfigurationError(f"{model.__name__} has no table, so no row of it can be made. Name a table model.")
+        raise ConfigurationError(
+            f"{model.__name__} has no table, so no row of it can be made. Name a table model."
+        )
     return mapper
 
 
@@ -120,7 +124,9 @@ def _set_parent(
     names = [mapper.get_property_by_column(local).key for local, _ in relationship.local_remote_pairs or ()]
     wanted = values.pop(relationship.key, PydanticUndefined)
     if wanted is PydanticUndefined:
-        if any(name in values for name in names) or not all(_is_required(model, mapper, name) for name in names):
+        if any(name in values for name in names) or not all(
+            _is_required(model, mapper, name) for name in names
+        ):
             return
         wanted = {}
     if wanted is None:
@@ -136,7 +142,8 @@ def _row(session: Session, model: type[Any], wanted: Any, within: tuple[type, ..
     if isinstance(wanted, Mapping):
         if model in within and not wanted:
             raise ConfigurationError(
-                f"{within[-1].__name__} needs a {model.__name__}, which needs a {within[-1].__name__} in turn. "
+                f"{within[-1].__name__} needs a {model.__name__}, which needs a "
+                f"{within[-1].__name__} in turn. "
                 f"Make one of them yourself and give it."
             )
         return _made(session, model, wanted, within)
@@ -164,11 +171,11 @@ def _take_children(
     mapper: Mapper[Any], values: dict[str, Any]
 ) -> list[tuple[RelationshipProperty[Any], Any]]:
     """Take out what is to be made once the row is stored: a number, dictionaries, or both and instances."""
-    found = []
-    for relationship in mapper.relationships:
-        if relationship.direction.name != "MANYTOONE" and relationship.key in values:
-            found.append((relationship, values.pop(relationship.key)))
-    return found
+    return [
+        (relationship, values.pop(relationship.key))
+        for relationship in mapper.relationships
+        if relationship.direction.name != "MANYTOONE" and relationship.key in values
+    ]
 
 
 def _make_children(
@@ -196,14 +203,14 @@ def _is_required(model: type[Any], mapper: Mapper[Any], name: str) -> bool:
     """Tell whether a row cannot be stored without a value that somebody gives."""
     column = mapper.attrs[name].columns[0]
     info = model.model_fields.get(name)
-    has_default = info is not None and not info.is_required() and info.get_default(call_default_factory=False) is not None
-    makes_default = info is not None and info.default_factory is not None
     by_database = column.default is not None or column.server_default is not None or _is_counted(column)
-    return not (column.nullable or has_default or makes_default or by_database)
+    if column.nullable or by_database:
+        return False
+    return info is None or info.is_required() or (info.default is None and info.default_factory is None)
 
 
 def _is_counted(column: Column[Any]) -> bool:
-    return column.table is not None and column is column.table._autoincrement_column
+    return isinstance(column.table, Table) and column is column.table.autoincrement_column
 
 
 def _filled(model: type[ModelT], mapper: Mapper[Any], values: dict[str, Any]) -> ModelT:
@@ -226,7 +233,9 @@ def _filled(model: type[ModelT], mapper: Mapper[Any], values: dict[str, Any]) ->
         sequence.numbers[model, name] += 1
     for attempt in range(_ATTEMPTS):
         numbers = {name: sequence.numbers[model, name] for name in missing}
-        made = invented(model, missing, Invented(sequence.random.getrandbits(32), numbers, plain=attempt % 2 == 1))
+        made = invented(
+            model, missing, Invented(sequence.random.getrandbits(32), numbers, plain=attempt % 2 == 1)
+        )
         taken = [name for name in unique & made.keys() if made[name] in sequence.used.get((model, name), ())]
         if taken:
             sequence.numbers.update((model, name) for name in taken)
@@ -248,7 +257,10 @@ def _filled(model: type[ModelT], mapper: Mapper[Any], values: dict[str, Any]) ->
 def _unique_names(mapper: Mapper[Any]) -> set[str]:
     """Name the fields that are unique each by itself."""
     table = mapper.local_table
-    rules = [*getattr(table, "constraints", ()), *(one for one in getattr(table, "indexes", ()) if one.unique)]
+    rules = [
+        *getattr(table, "constraints", ()),
+        *(one for one in getattr(table, "indexes", ()) if one.unique),
+    ]
     alone = {
         column.key
         for rule in rules

@@ -70,10 +70,12 @@ def _factory(model: type[BaseModel], names: tuple[str, ...]) -> type[ModelFactor
     definitions: dict[str, Any] = {}
     for name in names:
         info = model.model_fields[name]
-        field = FieldInfo.from_annotation(Any if info.annotation is None else info.annotation)
+        field = FieldInfo(annotation=info.annotation)
         field.metadata = list(info.metadata)
         definitions[name] = (info.annotation, field)
-    return _Values.create_factory(create_model(f"{model.__name__}Values", **definitions))
+    values = create_model(f"{model.__name__}Values", **definitions)
+    factory: type[ModelFactory[Any]] = _Values.create_factory(values)
+    return factory
 
 
 class _Values(ModelFactory[Any]):

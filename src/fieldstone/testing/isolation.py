@@ -68,7 +68,8 @@ class IsolatedDatabase(Database):
         if self._async_connection is not None and self._connection is None:
             raise ConfigurationError(
                 f"A synchronous session is used ({here().place}) in an asynchronous test that has used its "
-                f"database asynchronously ({self._first_line}): the one cannot see what the other wrote before it is "
+                f"database asynchronously ({self._first_line}): the one cannot see what the other "
+                f"wrote before it is "
                 "really committed. Use 'async_session' and 'async_client' throughout; or write the test with "
                 f"'def' and use 'session' and 'client'; or {REMEDY}."
             )
@@ -89,7 +90,8 @@ class IsolatedDatabase(Database):
                 self._async_connection = await self._open_async_connection()
         if self._endings and self._endings[0].loop is not asyncio.get_running_loop():
             raise ConfigurationError(
-                "This test uses its database asynchronously in two event loops, and a connection belongs to the "
+                "This test uses its database asynchronously in two event loops, and a connection "
+                "belongs to the "
                 f"one that opened it. Let the test and its client share a loop ('async_client'), or {REMEDY}."
             )
         return self._async_connection
@@ -142,7 +144,7 @@ class IsolatedDatabase(Database):
 
 
 def _awaited(connection: Connection) -> AsyncConnection:
-    """Give a connection of a synchronous driver to code that awaits: it blocks the loop for as long as it works."""
+    """Give a connection of a synchronous driver to code that awaits; while it works, it blocks the loop."""
     dialect = copy.copy(connection.dialect)
     dialect.is_async = True
     engine = Engine(connection.engine.pool, dialect, connection.engine.url, hide_parameters=True)

@@ -146,10 +146,11 @@ def _name_missing_tables(engine: Engine, schema: Schema) -> None:
         name = found and (found[1] or found[2])
         if not name or name in schema.tables or name not in SQLModel.metadata.tables:
             return None
+        made = ", ".join(schema.tables) or "no tables"
         return ConfigurationError(
-            f"The test database has no table {name!r}. It was made with: {', '.join(schema.tables) or 'no tables'}. "
-            "Import the module that defines it before the test asks for its database (fieldstone_models), or have "
-            "the fixture 'fieldstone_metadata' return the MetaData that has it."
+            f"The test database has no table {name!r}. It was made with: {made}. Import the module that "
+            "defines it before the test asks for its database (fieldstone_models), or have the fixture "
+            "'fieldstone_metadata' return the MetaData that has it."
         )
 
 
@@ -157,7 +158,7 @@ _MISSING = re.compile(r'no such table: (\w+)|relation "(\w+)" does not exist')
 
 
 def _sequences_from_here(database: Database) -> Callable[[Connection], None] | None:
-    """Have the sequences of each test start where the template left them: a rollback does not set them back."""
+    """Have sequences start where the template left them in each test: no rollback sets them back."""
     with database.transaction(read_only=True) as session:
         settings = sequence_settings(session.connection())
     if not settings:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 @asynccontextmanager
 async def started(app: ASGIApp) -> AsyncIterator[ASGIApp]:
-    """Run the application's startup before the block and its shutdown after it; yield what to send requests to."""
+    """Run the startup before the block and the shutdown after it; yield what to send requests to."""
     state: dict[str, Any] = {}
     received: asyncio.Queue[Message] = asyncio.Queue()
     sent: asyncio.Queue[Message] = asyncio.Queue()
@@ -43,7 +43,8 @@ async def _told(
     """Send a message and wait for what the application answers, or for the error it ends with."""
     received.put_nowait({"type": what})
     answer = asyncio.ensure_future(sent.get())
-    await asyncio.wait([answer, running], return_when=asyncio.FIRST_COMPLETED)
+    waiting: set[asyncio.Future[Any]] = {answer, running}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if not answer.done():
         answer.cancel()
         running.result()

@@ -18,7 +18,7 @@ from sqlalchemy.util.concurrency import await_
 
 
 class Ending:
-    """Work that is done once, in the loop that runs when it is registered: when told to, or when that ends."""
+    """Work that is done once, in the loop that registered it: when told to, or when that loop ends."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, held: Any) -> None:
         self.loop = loop

@@ -47,7 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the choice of databases, and what a project says about its application."""
     group = parser.getgroup("fieldstone")
     group.addoption("--db", choices=list(_DIALECTS), default="sqlite", help="which databases tests run on")
-    group.addoption("--update-schema-snapshot", action="store_true", help="write the files of schema_snapshot")
+    group.addoption(
+        "--update-schema-snapshot", action="store_true", help="write the files of schema_snapshot"
+    )
     parser.addini("fieldstone_app", "the application under test: package.module:app")
     parser.addini("fieldstone_models", "modules that define tables, imported before they are created", "args")
     parser.addini("fieldstone_session", "dependencies that give sessions: package.module:get_session", "args")
@@ -101,7 +103,6 @@ def fieldstone_lender(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Lender]:
     """Lend prepared databases to the tests of this process."""
-    from fieldstone.testing.histories import MigrationsCheck
     from fieldstone.testing.lending import Lender
 
     directory = tmp_path_factory.mktemp("fieldstone", numbered=True)
@@ -129,7 +130,7 @@ def fieldstone_metadata(pytestconfig: pytest.Config) -> MetaData:
 
 @pytest.fixture
 def fieldstone_prepare() -> Callable[[Database], None] | None:
-    """Give what fills an empty database, run once: None creates the tables. Override it for migrations or rows."""
+    """Give what fills an empty database once; None creates the tables. Override it for migrations or rows."""
     return None
 
 
@@ -252,7 +253,7 @@ def no_n_plus_one() -> Iterator[Watch]:
 
 @pytest.fixture
 def schema_snapshot(request: pytest.FixtureRequest, fieldstone_metadata: MetaData) -> SchemaSnapshot:
-    """Give what compares the tables with the files beside the test: schema.sqlite.sql, schema.postgresql.sql."""
+    """Give what compares the tables with files beside the test, one for each kind of database."""
     from fieldstone.testing.snapshots import OPTION, SchemaSnapshot
 
     update = bool(request.config.getoption(OPTION))
@@ -275,7 +276,8 @@ def _run_by_the_tests_plugin(request: pytest.FixtureRequest, name: str) -> Any:
         return request.getfixturevalue(f"_asyncio_{name}")
     pytest.fail(
         f"The fixture {name!r} needs an event loop, and no plugin runs this test in one. Write the test with "
-        "'async def', mark it with @pytest.mark.anyio, and have a fixture 'anyio_backend' that returns 'asyncio'; "
+        "'async def', mark it with @pytest.mark.anyio, and have a fixture 'anyio_backend' that "
+        "returns 'asyncio'; "
         "or install pytest-asyncio and mark it with @pytest.mark.asyncio.",
         pytrace=False,
     )

@@ -46,25 +46,25 @@ _CATALOGS = {
     "pg_type": "oid",
 }
 
-_FINGERPRINT = "SELECT " + ", ".join(
-    [
-        f"(SELECT sum(hashtext({oid}::text || xmin::text)::bigint) FROM {catalog} WHERE {oid} >= {_FIRST_OID})"
-        for catalog, oid in _CATALOGS.items()
-    ]
-    + [
-        "(SELECT count(*) FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase"
-        " WHERE datname = current_database())",
-        "(SELECT count(*) FROM pg_namespace WHERE nspname = 'public')",
-    ]
+_SETTINGS = (
+    "(SELECT count(*) FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase"
+    " WHERE datname = current_database())"
 )
+_PUBLIC = "(SELECT count(*) FROM pg_namespace WHERE nspname = 'public')"
+_WRITERS = [
+    f"(SELECT sum(hashtext({oid}::text || xmin::text)::bigint) FROM {name} WHERE {oid} >= {_FIRST_OID})"  # noqa: S608
+    for name, oid in _CATALOGS.items()
+]
+_FINGERPRINT = f"SELECT {', '.join([*_WRITERS, _SETTINGS, _PUBLIC])}"
 
-_SIZE = f"SELECT coalesce(sum(pg_relation_size(oid)), 0) FROM pg_class WHERE oid >= {_FIRST_OID} AND relkind = 'r'"
-
-_TABLES = f"SELECT oid::regclass::text FROM pg_class WHERE oid >= {_FIRST_OID} AND relkind = 'r'"
+_OF_TABLES = f"FROM pg_class WHERE oid >= {_FIRST_OID} AND relkind = 'r'"
+_SIZE = f"SELECT coalesce(sum(pg_relation_size(oid)), 0) {_OF_TABLES}"
+_TABLES = f"SELECT oid::regclass::text {_OF_TABLES}"
 
 _SEQUENCES = (
     "SELECT 'setval(' || quote_literal(quote_ident(schemaname) || '.' || quote_ident(sequencename)) || ', '"
-    " || coalesce(last_value, start_value) || ', ' || (last_value IS NOT NULL) || ')' FROM pg_sequences ORDER BY 1"
+    " || coalesce(last_value, start_value) || ', ' || (last_value IS NOT NULL) || ')'"
+    " FROM pg_sequences ORDER BY 1"
 )
 
 _OTHERS_OUT = (
@@ -72,7 +72,10 @@ _OTHERS_OUT = (
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
 
-_SCHEMAS = "SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
+_SCHEMAS = (
+    "SELECT quote_ident(nspname) FROM pg_namespace"
+    " WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
+)
 
 
 @dataclass

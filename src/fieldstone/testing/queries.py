@@ -1,4 +1,4 @@
-"""The guard's budgets for tests: they hear every thread and task, as a client runs the application in another.
+"""The guard's budgets for tests: they hear every thread, since a client runs the application in another.
 
 In a test nothing else runs beside the code under test, so there is nothing that could be mixed up.
 """

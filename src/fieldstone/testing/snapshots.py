@@ -1,4 +1,4 @@
-"""The schema as text, in a file beside the tests: a change of it is seen in review, and none happens by accident."""
+"""The schema as text in files beside the tests: no change of it happens unseen, and each stands in review."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _URLS = {"sqlite": "sqlite://", "postgresql": "postgresql://"}
 
 @dataclass(frozen=True)
 class SchemaSnapshot:
-    """Compare the tables of a metadata with the files in a directory; write the files where that is asked for."""
+    """Compare the tables of a metadata with files in a directory, or write these."""
 
     metadata: MetaData
     directory: Path
