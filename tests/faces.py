@@ -116,7 +116,7 @@ class LentFace(Face):
 
     def __init__(self, lend: Lend, dialect: Dialect, *, is_async: bool) -> None:
         self._lend = lend
-        self._dialect = dialect
+        self._dialect: Dialect = dialect
         self._database: Database | None = None
         self._tables: MetaData | None = None
         self.is_async = is_async

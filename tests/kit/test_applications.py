@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Annotated, Any
@@ -125,11 +124,7 @@ def test_a_startup_that_has_not_run_is_an_error(db: Database) -> None:
 async def test_an_error_at_startup_reaches_the_test(db: Database) -> None:
     @asynccontextmanager
     async def fails(app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.sleep(0)
-        yield lookup()
-
-    def lookup() -> None:
-        raise LookupError("nothing to start with")
+        yield {}["nothing to start with"]
 
     app = FastAPI(lifespan=fails)
     install(app, db)

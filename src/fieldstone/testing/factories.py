@@ -210,7 +210,8 @@ def _is_required(model: type[Any], mapper: Mapper[Any], name: str) -> bool:
 
 
 def _is_counted(column: Column[Any]) -> bool:
-    return isinstance(column.table, Table) and column is column.table.autoincrement_column
+    table: object = column.table
+    return isinstance(table, Table) and column is table.autoincrement_column
 
 
 def _filled(model: type[ModelT], mapper: Mapper[Any], values: dict[str, Any]) -> ModelT:

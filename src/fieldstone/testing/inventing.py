@@ -66,7 +66,7 @@ def _text(name: str, info: FieldInfo, number: int) -> str | None:
 
 
 @cached
-def _factory(model: type[BaseModel], names: tuple[str, ...]) -> type[ModelFactory[Any]]:
+def _factory(model: type[BaseModel], names: tuple[str, ...]) -> Any:
     definitions: dict[str, Any] = {}
     for name in names:
         info = model.model_fields[name]
@@ -74,8 +74,7 @@ def _factory(model: type[BaseModel], names: tuple[str, ...]) -> type[ModelFactor
         field.metadata = list(info.metadata)
         definitions[name] = (info.annotation, field)
     values = create_model(f"{model.__name__}Values", **definitions)
-    factory: type[ModelFactory[Any]] = _Values.create_factory(values)
-    return factory
+    return _Values.create_factory(values)
 
 
 class _Values(ModelFactory[Any]):

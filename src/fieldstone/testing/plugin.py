@@ -70,7 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that uses the database once for each kind that was asked for."""
     if "fieldstone_dialect" in metafunc.fixturenames:
-        dialects = _DIALECTS[metafunc.config.getoption("--db")]
+        dialects = _chosen(metafunc.config)
         if len(dialects) > 1:
             metafunc.parametrize("fieldstone_dialect", dialects, indirect=True)
 
@@ -114,7 +114,7 @@ def fieldstone_lender(
 @pytest.fixture
 def fieldstone_dialect(request: pytest.FixtureRequest) -> Dialect:
     """Name the kind of database that this run of the test is for: what --db says."""
-    chosen: Dialect = getattr(request, "param", _DIALECTS[request.config.getoption("--db")][0])
+    chosen: Dialect = getattr(request, "param", _chosen(request.config)[0])
     return chosen
 
 
@@ -289,6 +289,10 @@ def _is_run_by_pytest_asyncio(request: pytest.FixtureRequest) -> bool:
         return False
     mode = config.getoption("asyncio_mode") or config.getini("asyncio_mode")
     return mode == "auto" or request.node.get_closest_marker("asyncio") is not None
+
+
+def _chosen(config: pytest.Config) -> tuple[Dialect, ...]:
+    return _DIALECTS[str(config.getoption("--db"))]
 
 
 @pytest.hookimpl(optionalhook=True)
