@@ -3,7 +3,7 @@
     python -m benchmarks.isolation [--tests 30]
 
 Each way runs the same test (three rows written and committed, and read back) on the tables of the task app,
-in turn, so that a busy machine is busy for all. `create_all` empties one database before each test and creates
+in turn, so that a busy machine is busy for all. `create_all` empties one database before each test and makes
 the tables anew, as the suite of Fieldstone once did; a new database for each test would cost more still.
 """
 

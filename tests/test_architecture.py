@@ -123,18 +123,29 @@ ROWS = (
     Row("reading.twins", "cache models.inputs", MODELS, NO_IO),
     Row("reading.forms", "", PYDANTIC, NO_IO),
     Row("reading.anatomy", "models.fields reading.twins", MODELS, NO_IO),
+    Row("reading.expressions", "models.columns reading.forms", MODELS, NO_IO),
     Row(
-        "reading.exactness", "cache models.fields models.columns reading.forms reading.anatomy", MODELS, NO_IO
+        "reading.exactness",
+        "cache models.fields models.columns reading.forms reading.anatomy reading.expressions",
+        MODELS,
+        NO_IO,
     ),
     Row("reading.plans", "errors cache keys reading.exactness schemas", MODELS, NO_IO),
     Row("reading.unreadable", "errors keys violations.failures", MODELS, NO_COMMIT),
     Row("reading.objects", "reading.twins reading.unreadable", MODELS, NO_IO),
     Row("reading.assembly", "errors cache keys reading.plans visibility", MODELS, NO_IO),
     Row("reading.preparation", "reading.assembly", "sqlalchemy", NO_IO),
+    Row(
+        "reading.composition",
+        "reading.plans reading.exactness reading.expressions reading.assembly reading.preparation",
+        MODELS,
+        NO_IO,
+    ),
+    Row("reading.latency"),
     Row("reading.shapes", "reading.plans reading.assembly", "", NO_IO),
     Row(
         "reading.gathering",
-        "keys listeners reading.plans reading.assembly reading.preparation reading.shapes "
+        "keys listeners reading.plans reading.assembly reading.preparation reading.latency reading.shapes "
         "reading.unreadable violations.evidence",
         "sqlalchemy sqlmodel",
         NO_COMMIT,
@@ -147,8 +158,15 @@ ROWS = (
         NO_IO,
     ),
     Row(
+        "reading.composed",
+        "cache database.settings reading.plans reading.exactness reading.expressions reading.assembly "
+        "reading.preparation reading.composition reading.latency reading.gathering",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
         "reading.ways",
-        "keys reading.anatomy reading.forms reading.plans reading.objects reading.assembly "
+        "keys reading.composed reading.anatomy reading.forms reading.plans reading.objects reading.assembly "
         "reading.preparation reading.gathering reading.rendering reading.unreadable scopes visibility",
         MODELS,
         NO_COMMIT,
@@ -275,7 +293,7 @@ ROWS = (
         "paging.navigation filters reading reading.exports writing resource scopes",
         f"{MODELS} fastapi starlette anyio",
     ),
-    Row("check", "errors", "typer"),
+    Row("check", "errors", "typer rich watchfiles lsprotocol pygls"),
     Row(
         "migrations",
         "errors violations.failures database models models.columns",

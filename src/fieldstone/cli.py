@@ -34,6 +34,9 @@ class Room:
 
 ROOMS: Mapping[str, Room] = {
     "check": Room("fieldstone.check.command", "cli", "Find pitfalls in source, without importing it."),
+    "language-server": Room(
+        "fieldstone.check.languageserver", "editor", "Underline pitfalls in an editor, as one types."
+    ),
     "migrate": Room(
         "fieldstone.migrations.commands", "migrations", "Create, review, apply and undo migrations."
     ),

@@ -6,5 +6,5 @@
 - `models`, `values`, `events`: what a model is, what a value is, what happens in a function.
 - `evaluation`, `flow`, `analysis`: expressions, statements, and calls between functions.
 - `rules`: what is a mistake. A rule is one function; the guide stands there.
-- `running`: paths to findings.
+- `running`: paths to findings; `workspace`: again and again, for `watching` and for the `languageserver`.
 """

@@ -19,16 +19,25 @@ from typing import Any
 from fieldstone.check.facts import ClassFacts, FileFacts, SessionMaker
 from fieldstone.check.findings import Edit, Finding, Fix, Severity, Span
 from fieldstone.check.project import Project
+from fieldstone.check.texts import Texts, stamp
 
 FOLDER = ".fieldstone_cache"
 
 
 class Cache:
-    """What was learnt before, and what is learnt now; without a file it holds nothing."""
+    """What was learnt before, and what is learnt now; without a file it is not written down."""
 
-    def __init__(self, file: Path | None, key: str = "", before: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        file: Path | None = None,
+        key: str = "",
+        before: Mapping[str, Any] | None = None,
+        *,
+        keeps: bool = True,
+    ) -> None:
         self.file = file
         self.key = key
+        self.keeps = keeps
         self.before = before or {}
         self.now: dict[str, dict[str, Any]] = {}
         self._world: str | None = None
@@ -44,11 +53,15 @@ class Cache:
         except (OSError, ValueError, KeyError, TypeError):
             return cls(file, key)
 
-    def facts(self, root: Path, path: Path) -> FileFacts | None:
+    def again(self) -> Cache:
+        """Make the cache of the next run in the same process."""
+        return Cache(self.file, self.key, self.now)
+
+    def facts(self, texts: Texts, path: Path) -> FileFacts | None:
         """The facts of a file that has not changed since they were gathered."""
-        entry = self.before.get(path.relative_to(root).as_posix())
+        entry = self.before.get(path.relative_to(texts.root).as_posix())
         try:
-            if not isinstance(entry, dict) or entry["stamp"] != stamp(path):
+            if not isinstance(entry, dict) or entry["stamp"] != texts.stamp(path):
                 return None
             facts = facts_from(entry["facts"])
         except (OSError, KeyError, TypeError, ValueError):
@@ -56,10 +69,10 @@ class Cache:
         self.now[facts.path] = entry
         return facts
 
-    def keep_facts(self, path: Path, facts: FileFacts) -> None:
+    def keep_facts(self, texts: Texts, path: Path, facts: FileFacts) -> None:
         """Keep facts for the next run."""
-        if self.file and not facts.error:
-            self.now[facts.path] = {"stamp": stamp(path), "facts": asdict(facts)}
+        if self.keeps and not facts.error:
+            self.now[facts.path] = {"stamp": texts.stamp(path), "facts": asdict(facts)}
 
     def findings(self, project: Project, path: str) -> list[Finding] | None:
         """The findings of a file, if nothing that they follow from has changed."""
@@ -109,12 +122,6 @@ class Cache:
 def digest(text: str) -> str:
     """Fingerprint a text."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def stamp(path: Path) -> list[int]:
-    """When a file was written, and how long it is."""
-    found = path.stat()
-    return [found.st_mtime_ns, found.st_size]
 
 
 @once

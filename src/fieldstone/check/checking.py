@@ -48,12 +48,15 @@ def told(
 ) -> Iterator[Finding]:
     """Make findings of problems that nothing silences, each once."""
     facts = module.facts
-    silenced = Suppressions.of(module)
+    silenced: Suppressions | None = None  # most files have no finding, and need none
     ignored = configuration.ignored_in(facts.path)
     seen: set[tuple[str, Span]] = set()
     for rule, problem in problems(project, module, chosen):
         span = module.span(problem.node)
-        if (rule.code, span) in seen or matches(rule.code, ignored) or silenced.silences(rule.code, span):
+        if (rule.code, span) in seen or matches(rule.code, ignored):
+            continue
+        silenced = silenced or Suppressions.of(module)
+        if silenced.silences(rule.code, span):
             continue
         seen.add((rule.code, span))
         yield Finding(

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from fieldstone.check import exchange, printing
 from fieldstone.check.baseline import recorded, unknown
@@ -21,9 +22,11 @@ from fieldstone.check.discovery import root_of
 from fieldstone.check.findings import UNREADABLE, Finding
 from fieldstone.check.fixing import difference, fixed
 from fieldstone.check.parsing import read, rewrite
+from fieldstone.check.progress import shown
 from fieldstone.check.rules import rules
 from fieldstone.check.running import Options, Report, check
 from fieldstone.check.sources import Sources
+from fieldstone.check.workspace import Workspace
 from fieldstone.errors import ConfigurationError
 
 app = typer.Typer(add_completion=False)
@@ -81,30 +84,78 @@ def check_command(
         bool, typer.Option("--no-cache", help="Read and judge every file anew, and keep nothing.")
     ] = False,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 whatever is found.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Check again whenever a file changes, until Ctrl+C.")
+    ] = False,
 ) -> None:
     """Find the known pitfalls of SQLModel, SQLAlchemy and FastAPI in source, without importing it."""
     wanted = existing(paths or [Path()])
     options = Options(known(select), known(ignore), preview, jobs, cached=not no_cache)
+    show = Show(output_format.value, statistics, baseline)
+    if watch:
+        writing = {"--fix": fix, "--unsafe-fixes": unsafe_fixes, "--diff": diff}
+        alone({**writing, "--output-file": output_file, "--write-baseline": write_baseline})
+        keep_watching(Workspace(wanted, options), show)
+        return
     if diff:
         raise typer.Exit(show_changes(wanted, options, unsafe_fixes))
     made = repair(wanted, options, unsafe_fixes) if fix or unsafe_fixes else 0
-    report = check(wanted, options)
-    sources = Sources(report.root)
+    with shown() as progress:
+        report = check(wanted, options, progress=progress)
     if write_baseline:
-        write_baseline.write_text(recorded(report.findings, sources), encoding="utf-8")
+        write_baseline.write_text(recorded(report.findings, Sources(report.root)), encoding="utf-8")
         typer.echo(f"Wrote {len(report.findings)} findings to {write_baseline}.", err=True)
         return
-    report = without_baseline(report, baseline, sources)
-    lines = list(
-        printing.statistics(report.findings, {code: rule.name for code, rule in rules().items()})
-        if statistics
-        else FORMATS[output_format.value](report.findings, sources)
-    )
-    if output_format.value in FOR_PEOPLE:
-        lines += [f"Repaired {made}."] if made else []
-        lines += printing.closing(report.findings, report.files, report.lines)
-    write(lines, output_file)
+    report = without_baseline(report, baseline)
+    write(show.lines(report, made), output_file)
     raise typer.Exit(0 if exit_zero else int(bool(report.findings)))
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """How a report is written."""
+
+    form: str
+    statistics: bool
+    baseline: Path | None
+
+    def lines(self, report: Report, made: int = 0) -> list[str]:
+        """Write a report, after so many repairs."""
+        sources = Sources(report.root)
+        lines = list(
+            printing.statistics(report.findings, {code: rule.name for code, rule in rules().items()})
+            if self.statistics
+            else FORMATS[self.form](report.findings, sources)
+        )
+        if self.form in FOR_PEOPLE:
+            lines += [f"Repaired {made}."] if made else []
+            lines += printing.closing(report.findings, report.files, report.lines)
+        return lines
+
+
+def alone(given: dict[str, object]) -> None:
+    """Refuse what --watch cannot be given together with."""
+    for option, value in given.items():
+        if value:
+            raise ConfigurationError(
+                f"--watch only shows what it finds, and {option} does more. Leave one of them out."
+            )
+
+
+def keep_watching(workspace: Workspace, show: Show) -> None:
+    """Show what is found, again after each change."""
+    from fieldstone.check.watching import reports
+
+    screen = Console()
+    with shown() as progress:
+        for report in reports(workspace, progress):
+            screen.clear()  # where it is a terminal
+            if isinstance(report, ConfigurationError):
+                lines = [str(report)]
+            else:
+                lines = show.lines(without_baseline(report, show.baseline))
+            write([*lines, f"Watching {workspace.root}. Ctrl+C ends it."], None)
+            sys.stdout.flush()
 
 
 def existing(paths: list[Path]) -> list[Path]:
@@ -126,11 +177,13 @@ def known(given: list[str] | None) -> frozenset[str]:
     return codes
 
 
-def without_baseline(report: Report, given: Path | None, sources: Sources) -> Report:
+def without_baseline(report: Report, given: Path | None) -> Report:
     """Leave out what a baseline holds: the one that is given, or the configured one."""
     configured = Configuration.read(report.root).baseline
     path = given or (report.root / configured if configured else None)
-    return replace(report, findings=unknown(report.findings, path, sources)) if path else report
+    if path is None:
+        return report
+    return replace(report, findings=unknown(report.findings, path, Sources(report.root)))
 
 
 def repair(paths: list[Path], options: Options, unsafe: bool) -> int:

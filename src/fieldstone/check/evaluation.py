@@ -19,6 +19,7 @@ from fieldstone.check.lookup import decorated_as, method_of
 from fieldstone.check.models import Model, model
 from fieldstone.check.modules import Function
 from fieldstone.check.statements import element, given_by
+from fieldstone.check.trees import children, walk
 from fieldstone.check.values import (
     NONE,
     PLAIN,
@@ -72,7 +73,7 @@ class Evaluation:
             return UNKNOWN
         handler = getattr(self, f"on_{type(node).__name__.lower()}", None)
         if handler is None:
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 if isinstance(child, ast.expr):
                     self.value(child)
             return UNKNOWN
@@ -330,4 +331,4 @@ def combined(one: Value, other: Value) -> Value:
 
 def bound_in(target: ast.expr) -> set[str]:
     """The names that a target binds."""
-    return {node.id for node in ast.walk(target) if isinstance(node, ast.Name)}
+    return {node.id for node in walk(target) if isinstance(node, ast.Name)}

@@ -21,6 +21,7 @@ from fieldstone.check.lookup import decorated_as
 from fieldstone.check.models import model
 from fieldstone.check.modules import Function
 from fieldstone.check.sessioncalls import closed, committed
+from fieldstone.check.trees import walk
 from fieldstone.check.values import (
     UNKNOWN,
     Context,
@@ -94,7 +95,7 @@ class Flow(Calls):
     def told(self, value: Value, name: str) -> Value:
         """Correct a session by how the function uses it: what is awaited is asynchronous."""
         if isinstance(value, Session) and not value.asynchronous and self.function.asynchronous:
-            for node in ast.walk(self.function.node):
+            for node in walk(self.function.node):
                 call = node.value if isinstance(node, ast.Await) else None
                 if (
                     isinstance(call, ast.Call)
@@ -254,7 +255,7 @@ class Flow(Calls):
                 case.guard is None and isinstance(case.pattern, ast.MatchAs) and not case.pattern.pattern
             )
             self.state = start.copy()
-            for inner in ast.walk(case.pattern):
+            for inner in walk(case.pattern):
                 name = getattr(inner, "name", None) or getattr(inner, "rest", None)
                 if isinstance(name, str):
                     self.state.names[name] = UNKNOWN
@@ -366,7 +367,7 @@ def depending(body: list[ast.stmt], bound: set[str]) -> frozenset[str]:
     known = set(bound)
     for _ in range(3):
         before = len(known)
-        for node in (inner for statement in body for inner in ast.walk(statement)):
+        for node in (inner for statement in body for inner in walk(statement)):
             value = getattr(node, "value", None) if isinstance(node, ast.Assign | ast.AnnAssign) else None
             if isinstance(node, ast.For | ast.AsyncFor | ast.NamedExpr):
                 value = node.iter if not isinstance(node, ast.NamedExpr) else node.value
@@ -374,9 +375,7 @@ def depending(body: list[ast.stmt], bound: set[str]) -> frozenset[str]:
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]  # type: ignore[attr-defined]  # all have one
                 for target in targets:
                     known |= {
-                        n.id
-                        for n in ast.walk(target)
-                        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+                        n.id for n in walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
                     }
         if len(known) == before:
             break
@@ -385,4 +384,4 @@ def depending(body: list[ast.stmt], bound: set[str]) -> frozenset[str]:
 
 def mentions(node: ast.AST, known: set[str] | frozenset[str]) -> bool:
     """Whether an expression reads one of some names."""
-    return any(isinstance(inner, ast.Name) and inner.id in known for inner in ast.walk(node))
+    return any(isinstance(inner, ast.Name) and inner.id in known for inner in walk(node))

@@ -58,8 +58,15 @@ def gather_from(content: bytes, relative: str) -> FileFacts:
     """Tell the facts of a file that has this content."""
     try:
         source = decoded(content)
-        tree = parse(source)
-        return facts_of(tree, source, relative, digest(content))
+    except Unparsable as error:
+        return unreadable(relative, content, error)
+    return gather_text(source, relative, content)
+
+
+def gather_text(source: str, relative: str, content: bytes) -> FileFacts:
+    """Tell the facts of a file that has this text; its content is what it is known again by."""
+    try:
+        return facts_of(parse(source), source, relative, digest(content))
     except Unparsable as error:
         return unreadable(relative, content, error)
     except RecursionError:

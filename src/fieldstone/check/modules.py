@@ -12,7 +12,8 @@ from fieldstone.check import names
 from fieldstone.check.facts import FileFacts
 from fieldstone.check.findings import Edit, Span
 from fieldstone.check.gathering import flat, target_names
-from fieldstone.check.parsing import parse, read
+from fieldstone.check.parsing import parse
+from fieldstone.check.trees import children, walk
 
 if TYPE_CHECKING:
     from fieldstone.check.project import Project
@@ -49,7 +50,7 @@ class Module:
     @classmethod
     def load(cls, project: Project, facts: FileFacts) -> Module:
         """Read and parse a file."""
-        source = read(project.root / facts.path)
+        source = project.texts.text(facts.path)
         return cls(project, facts, source, parse(source))
 
     @cached_property
@@ -66,14 +67,14 @@ class Module:
     def nodes(self) -> dict[type[ast.AST], list[ast.AST]]:
         """All nodes by their kind."""
         found: dict[type[ast.AST], list[ast.AST]] = {}
-        for node in ast.walk(self.tree):
+        for node in walk(self.tree):
             found.setdefault(type(node), []).append(node)
         return found
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
         """The node that each node stands in."""
-        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+        return {child: node for node in walk(self.tree) for child in children(node)}
 
     def above(self, node: ast.AST) -> Iterator[ast.AST]:
         """Walk from a node's parent to the module."""
@@ -159,7 +160,7 @@ def bound_inside(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     """The names that a function binds: parameters, assignments, imports."""
     given = function.args
     bound = {argument.arg for argument in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
-    for node in ast.walk(function):
+    for node in walk(function):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             bound.add(node.id)
         elif isinstance(node, ast.Import | ast.ImportFrom):

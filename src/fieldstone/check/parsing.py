@@ -46,6 +46,11 @@ def decoded(content: bytes) -> str:
         text = content.decode(encoding)
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         raise Unparsable(1, f"cannot be decoded: {error}") from error
+    return plain(text)
+
+
+def plain(text: str) -> str:
+    """Leave out a byte order mark, and make line ends newlines."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 

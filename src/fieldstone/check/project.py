@@ -19,6 +19,7 @@ from fieldstone.check import names
 from fieldstone.check.facts import ClassFacts, FileFacts, SessionMaker
 from fieldstone.check.modules import Module
 from fieldstone.check.parsing import Unparsable
+from fieldstone.check.texts import Texts
 from fieldstone.check.versions import NO_VERSIONS, Versions
 
 # So many syntax trees are kept at once: enough for the modules that the functions of one file call.
@@ -41,8 +42,15 @@ Known = TypeVar("Known")
 class Project:
     """All files of a check, and what their names mean."""
 
-    def __init__(self, root: Path, files: Iterable[FileFacts], versions: Versions = NO_VERSIONS) -> None:
+    def __init__(
+        self,
+        root: Path,
+        files: Iterable[FileFacts],
+        versions: Versions = NO_VERSIONS,
+        texts: Texts | None = None,
+    ) -> None:
         self.root = root
+        self.texts = texts or Texts(root)
         self.files: Mapping[str, FileFacts] = {facts.path: facts for facts in files}
         self.versions = versions
         self.consulted: set[str] = set()

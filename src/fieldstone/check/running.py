@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from fieldstone.check.cache import Cache
 from fieldstone.check.checking import checked
@@ -18,12 +19,14 @@ from fieldstone.check.configuration import NO_CONFIGURATION, Configuration, matc
 from fieldstone.check.discovery import asked_for, root_of, sources
 from fieldstone.check.facts import FileFacts
 from fieldstone.check.findings import Finding
-from fieldstone.check.gathering import gather
 from fieldstone.check.processes import spread
 from fieldstone.check.project import Project
 from fieldstone.check.registry import Rule, Tier
 from fieldstone.check.rules import rules
+from fieldstone.check.texts import Texts
 from fieldstone.check.versions import versions_of
+
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,19 @@ class Options:
     cached: bool = False
 
 
+class Progress(Protocol):
+    """Passes on what is done, one by one, and may show how much of the total it was."""
+
+    def __call__(self, what: str, done: Iterator[Done], total: int, /) -> Iterable[Done]:
+        """Pass on what is done."""
+        ...
+
+
+def unseen(_what: str, done: Iterator[Done], _total: int) -> Iterator[Done]:
+    """Show nothing."""
+    return done
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a check found, below which folder, and how much it looked at."""
@@ -48,21 +64,49 @@ class Report:
     lines: int
 
 
-def check(paths: Iterable[Path], options: Options | None = None) -> Report:
+def check(paths: Iterable[Path], options: Options | None = None, *, progress: Progress = unseen) -> Report:
     """Check files and directories; the project around them is read for what their names mean."""
     options = options or Options()
     wanted = [path.resolve() for path in paths]
     root = root_of(wanted)
-    configuration = Configuration.read(root) if options.configured else NO_CONFIGURATION
-    codes = [rule.code for rule in choose(options, configuration)]
-    cache = Cache.read(root, [*codes, repr(configuration)]) if options.cached else Cache(None)
-    with without_collection():
-        facts = gathered(root, sorted(sources(root, configuration)), options.jobs, cache)
-        asked = [one for one in facts if asked_for(root / one.path, wanted)]
-        project = Project(root, facts, versions_of(root))
-        found = sorted(found_in(project, asked, codes, configuration, options.jobs, cache))
+    asked = Asked.of(root, options)
+    cache = asked.cache() if options.cached else Cache(keeps=False)
+    report = run(asked, Texts(root), wanted, cache, progress)
     cache.write()
-    return Report(root, found, len(asked), sum(one.lines for one in asked))
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be checked by which rules, once the project's own configuration has been read."""
+
+    root: Path
+    codes: list[str]
+    configuration: Configuration
+    jobs: int
+
+    @classmethod
+    def of(cls, root: Path, options: Options) -> Asked:
+        """Read the configuration of a project."""
+        configuration = Configuration.read(root) if options.configured else NO_CONFIGURATION
+        codes = [rule.code for rule in choose(options, configuration)]
+        return cls(root, codes, configuration, options.jobs)
+
+    def cache(self) -> Cache:
+        """Read what the last run learnt by the same rules."""
+        return Cache.read(self.root, [*self.codes, repr(self.configuration)])
+
+
+def run(asked: Asked, texts: Texts, wanted: list[Path], cache: Cache, progress: Progress = unseen) -> Report:
+    """Check what is wanted of a project, with what a cache knows already."""
+    root = asked.root
+    with without_collection():
+        paths = sorted({*sources(root, asked.configuration), *texts.unsaved})
+        facts = gathered(texts, paths, asked.jobs, cache, progress)
+        chosen = [one for one in facts if asked_for(root / one.path, wanted)]
+        project = Project(root, facts, versions_of(root), texts)
+        found = sorted(found_in(project, chosen, asked, cache, progress))
+    return Report(root, found, len(chosen), sum(one.lines for one in chosen))
 
 
 @contextmanager
@@ -77,35 +121,25 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def gathered(root: Path, paths: list[Path], jobs: int, cache: Cache) -> list[FileFacts]:
+def gathered(texts: Texts, paths: list[Path], jobs: int, cache: Cache, progress: Progress) -> list[FileFacts]:
     """Gather the facts of files below a root; of those that did not change, from the cache."""
-    known = {path: cache.facts(root, path) for path in paths}
+    known = {path: cache.facts(texts, path) for path in paths}
     missing = [path for path, facts in known.items() if facts is None]
-    for path, facts in zip(missing, spread(gather_below, [(root, p) for p in missing], jobs), strict=True):
+    done = spread(texts.facts, missing, jobs)
+    for path, facts in zip(missing, progress("Reading", done, len(missing)), strict=True):
         known[path] = facts
-        cache.keep_facts(path, facts)
+        cache.keep_facts(texts, path, facts)
     return [facts for facts in known.values() if facts]
 
 
-def gather_below(place: tuple[Path, Path]) -> FileFacts:
-    """Gather the facts of one file below a root."""
-    root, path = place
-    return gather(path, path.relative_to(root).as_posix())
-
-
 def found_in(
-    project: Project,
-    files: list[FileFacts],
-    codes: list[str],
-    configuration: Configuration,
-    jobs: int,
-    cache: Cache,
+    project: Project, files: list[FileFacts], asked: Asked, cache: Cache, progress: Progress
 ) -> Iterator[Finding]:
     """Run the rules over files; where nothing changed that counts, the cache knows the findings."""
     known = {facts.path: cache.findings(project, facts.path) for facts in files}
     missing = [path for path, findings in known.items() if findings is None]
-    done = spread(check_one, missing, jobs, prepare, (project, codes, configuration))
-    for path, (findings, consulted) in zip(missing, done, strict=True):
+    done = spread(check_one, missing, asked.jobs, prepare, (project, asked.codes, asked.configuration))
+    for path, (findings, consulted) in zip(missing, progress("Checking", done, len(missing)), strict=True):
         known[path] = findings
         cache.keep_findings(project, path, findings, consulted)
     for some in known.values():

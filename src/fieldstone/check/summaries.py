@@ -11,6 +11,7 @@ from fieldstone.check.flow import Flow
 from fieldstone.check.lookup import decorated_as, last_name
 from fieldstone.check.modules import Function
 from fieldstone.check.sessioncalls import committed, rolled_back
+from fieldstone.check.trees import children
 from fieldstone.check.values import (
     NONE,
     PLAIN,
@@ -196,12 +197,12 @@ def is_generator(function: Function) -> bool:
 def own_nodes(node: ast.AST) -> list[ast.AST]:
     """The nodes of a function, those of functions and classes inside left out."""
     found: list[ast.AST] = []
-    queue = list(ast.iter_child_nodes(node))
+    queue = list(children(node))
     while queue:
         inner = queue.pop()
         found.append(inner)
         if not isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            queue.extend(ast.iter_child_nodes(inner))
+            queue.extend(children(inner))
     return found
 
 

@@ -8,7 +8,7 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fieldstone.check.findings import Span
+from fieldstone.check.findings import Edit, Span
 from fieldstone.check.modules import Module
 
 NOQA = re.compile(r"#\s*noqa(?P<codes>\s*:\s*[A-Z]+[0-9]+(?:[\s,]+[A-Z]+[0-9]+)*)?", re.IGNORECASE)
@@ -33,6 +33,23 @@ class Suppressions:
             if named is not None and (not named or code in named):
                 return True
         return False
+
+
+def accepting(source: str, span: Span, code: str) -> Edit | None:
+    """Write the comment that silences a finding; None where its lines have no room for one."""
+    lines = source.split("\n")
+    for number in (span.line, span.end_line):
+        text = lines[number - 1]
+        named = NOQA.search(text)
+        if named and named["codes"]:
+            edit = Edit(Span(number, named.end() + 1, number, named.end() + 1), f", {code}")
+        else:
+            edit = Edit(Span(number, len(text.rstrip()) + 1, number, len(text) + 1), f"  # noqa: {code}")
+        changed = text[: edit.span.column - 1] + edit.text + text[edit.span.end_column - 1 :]
+        after = "\n".join([*lines[: number - 1], changed, *lines[number:]])
+        if Suppressions(dict(comments(after))).silences(code, span):
+            return edit
+    return None
 
 
 def comments(source: str) -> Iterator[tuple[int, frozenset[str]]]:

@@ -22,7 +22,7 @@ from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone.database import engines, retry, sqlite
-from fieldstone.database.settings import load
+from fieldstone.database.settings import JsonBy, load
 from fieldstone.database.urls import DatabaseUrl, parse
 from fieldstone.errors import ConfigurationError, TransactionConflict, Unavailable
 from fieldstone.violations import explained
@@ -63,6 +63,7 @@ class Database:
         lock_timeout: float | None = None,
         connect_attempts: int | None = None,
         connect_patience: float | None = None,
+        json_by: JsonBy | None = None,
     ) -> None:
         self.settings = load(
             serverless=serverless,
@@ -74,6 +75,7 @@ class Database:
             lock_timeout=lock_timeout,
             connect_attempts=connect_attempts,
             connect_patience=connect_patience,
+            json_by=json_by,
         )
         self.url = url if isinstance(url, DatabaseUrl) else parse(url or self.settings.required_url)
         self._memory_name = uuid.uuid4().hex

@@ -16,7 +16,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from fieldstone.database import hops, retry, sqlite
-from fieldstone.database.settings import Settings
+from fieldstone.database.settings import JSON_BY, Settings
 from fieldstone.database.urls import DatabaseUrl
 from fieldstone.errors import CommitOutcomeUnknown, MissingExtra
 from fieldstone.violations import evidence
@@ -56,6 +56,7 @@ def _made(
             connect_args=dict(arguments.connect_args),
             echo=settings.echo,
             hide_parameters=True,
+            execution_options={JSON_BY: settings.json_by},
             **_pool(url, settings),
         )
     except ModuleNotFoundError as error:

@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fieldstone.database.urls import EXAMPLES
 from fieldstone.errors import ConfigurationError, UrlError
+
+JsonBy = Literal["auto", "rows", "database"]
+JSON_BY = "fieldstone_json_by"
+"""The execution option of an engine that says who writes the JSON of its reads."""
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -22,7 +26,8 @@ class Settings(BaseSettings):
 
     `pool_recycle` stays below the five minutes after which Neon suspends an idle database.
     `lock_timeout` is how long a SQLite statement waits for another writer. A lost or sleeping
-    server is asked `connect_attempts` times within `connect_patience`.
+    server is asked `connect_attempts` times within `connect_patience`. `json_by` says who writes JSON
+    where both can: the database, this process from rows, or whoever is likely to be faster.
     """
 
     model_config = SettingsConfigDict(
@@ -39,6 +44,7 @@ class Settings(BaseSettings):
     lock_timeout: Seconds = 10.0
     connect_attempts: int = Field(default=5, ge=1)
     connect_patience: Seconds = 20.0
+    json_by: JsonBy = "auto"
 
     @property
     def required_url(self) -> str:

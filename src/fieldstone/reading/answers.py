@@ -31,7 +31,7 @@ Finish = Callable[[Any], BaseModel]
 @verb
 def json(session: Session, statement: Statement, schema: type[BaseModel]) -> bytes:
     """Read every row that the statement selects, as a JSON array: what `fetch` gives."""
-    found = select_all(session, statement, schema)
+    found = select_all(session, statement, schema, as_json=True)
     return _bytes(found, lambda items: items, list[schema])  # type: ignore[valid-type]  # known at run time
 
 
@@ -44,7 +44,7 @@ def json_get(session: Session, model: type[SQLModel], key: Any, schema: type[Bas
             raise NotFound(model.__name__, key=key)
         return items[0]
 
-    return _bytes(find(session, model, key, schema), only, schema)
+    return _bytes(find(session, model, key, schema, as_json=True), only, schema)
 
 
 @verb
@@ -52,7 +52,7 @@ def json_get_versioned(
     session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]
 ) -> tuple[bytes, Any]:
     """Read the row with this primary key and its version, as `get_versioned` does. Raises NotFound."""
-    found, version = find_versioned(session, model, key, schema)
+    found, version = find_versioned(session, model, key, schema, as_json=True)
     return _bytes(found, lambda items: items[0], schema), version
 
 
@@ -71,7 +71,7 @@ def json_page(
 
     `finish` makes of the page what is sent instead: a class of pages with further fields behind its own.
     """
-    found, make = turn(session, statement, schema, size=size, offset=offset, total=total)
+    found, make = turn(session, statement, schema, size=size, offset=offset, total=total, as_json=True)
     return _bytes(found, _finished(make, finish), Page[schema])  # type: ignore[valid-type]  # known at run time
 
 
@@ -90,7 +90,9 @@ def json_seek(
 
     `finish` is that of `json_page`.
     """
-    found, make = continue_at(session, statement, schema, cursor=cursor, size=size, cursors=cursors)
+    found, make = continue_at(
+        session, statement, schema, cursor=cursor, size=size, cursors=cursors, as_json=True
+    )
     return _bytes(found, _finished(make, finish), KeysetPage[schema])  # type: ignore[valid-type]  # known at run time
 
 
@@ -100,6 +102,9 @@ def _finished(make: Make, finish: Finish | None) -> Make:
 
 def _bytes(found: Found, make: Make, response: Any) -> bytes:
     """Write what `make` makes of the items. It may run a statement, so it is called once."""
+    documents = found.documents()
+    if documents is not None:
+        return _completed(make(documents))
     items = found.written()
     if items is None:
         made = make(found.objects())
@@ -115,6 +120,17 @@ def _members(page: Page[Any] | KeysetPage[Any]) -> dict[str, Any]:
         name: value.model_dump() if isinstance(value, BaseModel) else value
         for name, value in page.__dict__.items()
     }
+
+
+def _completed(made: Any) -> bytes:
+    """Put documents into what is made of them: one, a list, or a page."""
+    if isinstance(made, str):
+        return made.encode()
+    if isinstance(made, list):
+        return b"".join([b"[", b",".join(map(str.encode, made)), b"]"])
+    around = dumps(_members(made) | {"items": []})
+    before, after = around.split(b'"items":[]', 1)  # no text in it can hold this: its quotes are escaped
+    return b"".join([before, b'"items":', _completed(made.items), after])
 
 
 @cached

@@ -8,7 +8,7 @@ What is not known to be equal is refused, with a reason.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol, cast
@@ -21,10 +21,12 @@ from fieldstone.cache import cached
 from fieldstone.models.columns import EnumByValue
 from fieldstone.models.fields import clean_text
 from fieldstone.reading.anatomy import HARMLESS, Anatomy, Inexact, Member, Node, anatomy
+from fieldstone.reading.expressions import Unsayable, expression
 from fieldstone.reading.forms import (
     BOUNDS,
     Check,
     Form,
+    Rule,
     among,
     as_stored,
     finite,
@@ -73,16 +75,77 @@ def exact(plan: Shape) -> Exact:
 def why(plan: Shape) -> str:
     """Say how JSON is written for a plan, and why not faster."""
     try:
-        _decide_all(plan)
+        for one in _all_within(plan):
+            exact(one)
     except Inexact as reason:
         return f"JSON is written from schema objects: {reason}."
-    return "JSON is written from rows: every column comes out as Pydantic would write it."
+    rows = "JSON is written from rows: every column comes out as Pydantic would write it."
+    return f"{rows} {_why_by_database(plan)}"
 
 
-def _decide_all(plan: Shape) -> None:
-    exact(plan)
+def _why_by_database(plan: Shape) -> str:
+    refused = {name: refusal(plan, dialect) for name, dialect in _DATABASES.items()}
+    reasons = set(refused.values())
+    if None not in reasons and len(reasons) == 1:
+        return f"No database can write it: {reasons.pop()}."
+    able = [name for name, reason in refused.items() if reason is None]
+    if able and not any(one.collections for one in _all_within(plan)):
+        told = [f"{' and '.join(able)} could write it too, and would save no statement."]
+    else:
+        told = [_BY_DATABASE[name] for name in able]
+    return " ".join(
+        told + [f"{name} cannot write it: {reason}." for name, reason in refused.items() if reason]
+    )
+
+
+_DATABASES = {"SQLite": "sqlite", "PostgreSQL": "postgresql"}
+_BY_DATABASE = {
+    "SQLite": "SQLite writes it itself, in one statement.",
+    "PostgreSQL": "PostgreSQL writes it itself, in one statement, where it is far away.",
+}
+
+
+def _all_within(plan: Shape) -> Iterator[Shape]:
+    yield plan
     for related in (*plan.joins, *plan.collections):
-        _decide_all(related.plan)
+        yield from _all_within(related.plan)
+
+
+@cached
+def refusal(plan: Shape, dialect: str) -> str | None:
+    """Say why a database cannot write the JSON of a plan; None where it can."""
+    try:
+        for one in _all_within(plan):
+            _refuse(one, dialect)
+    except Inexact as reason:
+        return str(reason)
+    return None
+
+
+# SQLite's functions take 127 arguments, and an object two for each field.
+_MOST_FIELDS = 60
+
+
+def _refuse(plan: Shape, dialect: str) -> None:
+    """Raise Inexact where a database cannot write what is a plan's own."""
+    known, schema = exact(plan), plan.schema.__name__
+    for name, form in known.forms.items():
+        try:
+            if form.rule is None:
+                raise Inexact(f"{schema}.{name} has rules that only Pydantic knows")
+            expression(form.rule, dialect, "x")
+        except Unsayable as reason:
+            raise Inexact(f"{schema}.{name} is {reason}") from None
+    left_out = [name for name, key in known.keys.items() if key is None]
+    if left_out:
+        raise Inexact(f"{schema}.{left_out[0]} is read and left out")
+    if any("\x00" in (key or "") for key in known.keys.values()):
+        raise Inexact(f"{schema} has a key with NUL in it")
+    if len(known.keys) > _MOST_FIELDS:
+        raise Inexact(f"{schema} has more than {_MOST_FIELDS} fields")
+    for related in plan.collections:
+        if not related.indexed:
+            raise Inexact(f"the rows of {schema}.{related.name} are found by no index")
 
 
 @cached
@@ -159,21 +222,23 @@ def _form(within: Anatomy, name: str, column_type: Any) -> Form:
     member = within.members[name]
     kind = member.node["type"]
     if isinstance(column_type, UTCDateTime) and kind == "datetime" and _is_bare_datetime(member.node):
-        return in_utc(nullable=member.nullable)
+        return in_utc(nullable=member.nullable, rule=Rule(kind, column_type, member.nullable))
     found = _as_stored(member, column_type)
     if found is not None:
         return found
     if kind not in _BY_PYDANTIC:
         raise Inexact(f"{within.schema.__name__}.{name} is of a kind that only Pydantic writes ({kind})")
-    return _through(within, member)
+    return _through(within, member, column_type)
 
 
-def _through(within: Anatomy, member: Member) -> Form:
+def _through(within: Anatomy, member: Member, column_type: Any) -> Form:
     whole: Any = core_schema.list_schema(cast(Any, member.whole))
     if within.definitions:
         whole = core_schema.definitions_schema(whole, list(within.definitions.values()))
     twins = SchemaValidator(whole, within.config), SchemaSerializer(whole, within.config)
-    return through(*twins, nullable=member.nullable)
+    asked = {name: value for name, value in member.node.items() if name not in HARMLESS}
+    rule = None if member.functions else Rule(member.node["type"], column_type, member.nullable, asked)
+    return through(*twins, nullable=member.nullable, rule=rule)
 
 
 def _is_bare_datetime(node: Node) -> bool:
@@ -193,17 +258,20 @@ def _as_stored(member: Member, column_type: Any) -> Form | None:
         checks: list[Check] = [BOUNDS[name](node[name]) for name in sorted(asked)]
         checks += [without_nul] if clean_text in member.functions else []
         checks += [finite] if kind == "float" else []
-        return as_stored(python, checks, nullable=member.nullable)
+        rule = Rule(kind, column_type, member.nullable, {name: node[name] for name in sorted(asked)})
+        return as_stored(python, checks, nullable=member.nullable, rule=rule)
     if kind == "literal" and not member.functions:
-        return _among(member, frozenset(node["expected"]), raw=False)
+        return _among(member, node["expected"], column_type, raw=False)
     if kind == "enum" and isinstance(column_type, EnumByValue) and node["cls"] is column_type.enum:
-        return _among(member, frozenset(column_type.members), raw=True)
+        return _among(member, column_type.members, column_type, raw=True)
     return None
 
 
-def _among(member: Member, allowed: frozenset[Any], *, raw: bool) -> Form | None:
+def _among(member: Member, allowed: Collection[Any], column_type: Any, *, raw: bool) -> Form | None:
     """Write values of a fixed set, all of one type: 1, True and 1.0 are equal and not the same."""
     kinds = {type(value) for value in allowed}
     if kinds not in ({str}, {int}):
         return None
-    return as_stored(kinds.pop(), [among(allowed)], nullable=member.nullable, raw=raw)
+    kind = kinds.pop()
+    rule = Rule(kind.__name__, column_type, member.nullable, allowed=tuple(allowed), raw=raw)
+    return as_stored(kind, [among(frozenset(allowed))], nullable=member.nullable, raw=raw, rule=rule)

@@ -176,21 +176,30 @@ def _model_of(statement: Statement) -> type[Any]:
 
 
 def find(
-    session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel], beside: tuple[str, ...] = ()
+    session: Session,
+    model: type[SQLModel],
+    key: Any,
+    schema: type[BaseModel],
+    beside: tuple[str, ...] = (),
+    *,
+    as_json: bool = False,
 ) -> Found:
     """Find the row with this primary key."""
     made = plan(model, schema)
     statement, layout, names = key_statement(made, beside)
     named = dict(zip(names, key_values(model, key), strict=True))
-    return ask(session, Question(made, lambda: (statement, layout), form=f"key {beside}", named=named))
+    return ask(
+        session,
+        Question(made, lambda: (statement, layout), form=f"key {beside}", named=named, as_json=as_json),
+    )
 
 
 def find_versioned(
-    session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel]
+    session: Session, model: type[SQLModel], key: Any, schema: type[BaseModel], *, as_json: bool = False
 ) -> tuple[Found, Any]:
     """Find the row with this primary key, and its version, or None where the model keeps none."""
     name = version_name(model)
-    found = find(session, model, key, schema, () if name is None else (name,))
+    found = find(session, model, key, schema, () if name is None else (name,), as_json=as_json)
     ends = found.ends()
     if ends is None:
         raise NotFound(model.__name__, key=key)
@@ -198,10 +207,15 @@ def find_versioned(
     return found, beside[0] if beside else None
 
 
-def select_all(session: Session, statement: Statement, schema: type[BaseModel]) -> Found:
+def select_all(
+    session: Session, statement: Statement, schema: type[BaseModel], *, as_json: bool = False
+) -> Found:
     """Find every row that the statement selects."""
     made = plan(_model_of(statement), schema)
-    return ask(session, Question(made, lambda: root_statement(made, statement), statement, "rows"))
+    return ask(
+        session,
+        Question(made, lambda: root_statement(made, statement), statement, "rows", as_json=as_json),
+    )
 
 
 def turn(
@@ -212,6 +226,7 @@ def turn(
     size: int,
     offset: int,
     total: bool | int,
+    as_json: bool = False,
 ) -> tuple[Found, Callable[[list[SchemaT]], Page[SchemaT]]]:
     """Find the rows of a page, and give what makes the page of its items."""
     bounded(size, offset, total)
@@ -225,6 +240,7 @@ def turn(
             statement,
             f"page {sorted(named)}",
             named,
+            as_json,
         ),
     )
     has_more = found.count > size
@@ -246,6 +262,7 @@ def continue_at(
     cursor: str | None,
     size: int,
     cursors: Cursors | None,
+    as_json: bool = False,
 ) -> tuple[Found, Callable[[list[SchemaT]], KeysetPage[SchemaT]]]:
     """Find the rows that a cursor leads to, and give what makes the page of its items."""
     bounded(size)
@@ -259,6 +276,7 @@ def continue_at(
             lambda: root_statement(made, step.statement, beside=step.columns),
             step.statement,
             "seek",
+            as_json=as_json,
         ),
     )
     more = found.count > size

@@ -10,8 +10,8 @@ UTC), and through Pydantic's own validator and serializer for the one column.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import isfinite
 from types import NoneType
@@ -33,11 +33,29 @@ class Unfit(Exception):
 
 
 @dataclass(frozen=True)
+class Rule:
+    """What a form asks of its values, said so that a database can ask it too.
+
+    `kind` is Pydantic's name of the type, `bounds` are its limits by their names there, and `allowed` the
+    only values, where they are a fixed set. `raw`: they are written as they are stored, whatever the column's
+    type makes of them.
+    """
+
+    kind: str
+    column_type: Any
+    nullable: bool
+    bounds: Mapping[str, Any] = field(default_factory=dict)
+    allowed: tuple[Any, ...] | None = None
+    raw: bool = False
+
+
+@dataclass(frozen=True)
 class Form:
-    """How the values of one column are written."""
+    """How the values of one column are written; without a rule, no database can say it."""
 
     name: str
     write: Write
+    rule: Rule | None = None
 
 
 # What must hold for the values of a column that are not null. There is at least one.
@@ -63,7 +81,9 @@ def among(allowed: frozenset[Any]) -> Check:
     return allowed.issuperset
 
 
-def as_stored(kind: type, checks: Sequence[Check], *, nullable: bool, raw: bool = False) -> Form:
+def as_stored(
+    kind: type, checks: Sequence[Check], *, nullable: bool, raw: bool = False, rule: Rule | None = None
+) -> Form:
     """Write values of exactly this type as they are. `raw`: as the driver gave them, without a processor."""
 
     def write(column: Column, processor: Processor, absent: int) -> Column:
@@ -81,10 +101,10 @@ def as_stored(kind: type, checks: Sequence[Check], *, nullable: bool, raw: bool 
             raise Unfit
         return column
 
-    return Form("as stored", write)
+    return Form("as stored", write, rule)
 
 
-def in_utc(*, nullable: bool) -> Form:
+def in_utc(*, nullable: bool, rule: Rule | None = None) -> Form:
     """Write moments that are stored in UTC, aware or as text without an offset."""
 
     def write(column: Column, processor: Processor, absent: int) -> Column:
@@ -96,10 +116,12 @@ def in_utc(*, nullable: bool) -> Form:
                 raise Unfit
         return found
 
-    return Form("rewritten", write)
+    return Form("rewritten", write, rule)
 
 
-def through(validator: SchemaValidator, serializer: SchemaSerializer, *, nullable: bool) -> Form:
+def through(
+    validator: SchemaValidator, serializer: SchemaSerializer, *, nullable: bool, rule: Rule | None = None
+) -> Form:
     """Write values as Pydantic validates and dumps a list of them."""
 
     def write(column: Column, processor: Processor, absent: int) -> Column:
@@ -116,7 +138,7 @@ def through(validator: SchemaValidator, serializer: SchemaSerializer, *, nullabl
         following = iter(written)
         return [None if value is None else next(following) for value in column]
 
-    return Form("through Pydantic", write)
+    return Form("through Pydantic", write, rule)
 
 
 def _present(column: Column, nullable: bool, absent: int) -> Column:

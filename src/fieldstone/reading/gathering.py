@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from sqlalchemy import ARRAY, Connection, any_, bindparam, tuple_
@@ -21,6 +22,7 @@ from sqlmodel import Session
 from fieldstone.keys import batched
 from fieldstone.listeners import added_at_reads
 from fieldstone.reading.assembly import Layout, Statement, child_statement
+from fieldstone.reading.latency import note
 from fieldstone.reading.plans import ReadPlan, Related
 from fieldstone.reading.preparation import Given, Prepared, Processor, prepared
 from fieldstone.reading.shapes import waiting_at
@@ -91,13 +93,16 @@ class Gathered:
 
 
 class Reader:
-    """Runs the statements of one read on a session's connection. Raises Unprepared where it may not."""
+    """Runs the statements of one read on a session's connection. Raises Unprepared where it may not.
+
+    `added` are the options that the session adds to what it reads.
+    """
 
     def __init__(self, session: Session, made: ReadPlan) -> None:
         added = None if session.execution_options else added_at_reads(session)
         if added is None:
             raise Unprepared
-        self._added = added
+        self.added = added
         session._autoflush()  # as Session.execute does
         connection = session.connection(bind_arguments={"mapper": sa_inspect(made.model)})
         events = connection.dispatch
@@ -105,12 +110,12 @@ class Reader:
             raise Unprepared
         if connection.get_execution_options().get("schema_translate_map"):
             raise Unprepared
-        self._connection = connection
+        self.connection = connection
         self._owner = connection.engine.pool
 
     def rows(self, key: Any, taken: Given, derive: Derive, named: Mapping[str, Any]) -> Gathered:
         """Run what `derive` makes of a statement."""
-        return _run(self._connection, self._prepared(key, taken.binds, derive), taken.values, named)
+        return _run(self.connection, self._prepared(key, taken.binds, derive), taken.values, named)
 
     def follow(self, gathered: Gathered) -> None:
         """Read every collection that waits at the rows, at any depth."""
@@ -123,16 +128,16 @@ class Reader:
     def _children(self, related: Related, keys: list[Any]) -> Gathered | None:
         if not keys:
             return None
-        derive = partial(_by_keys, related, self._connection.dialect.name)
+        derive = partial(_by_keys, related, self.connection.dialect.name)
         found = self._prepared(related, (), derive)
         parts = [
-            _run(self._connection, found, (), {_KEYS: part})
+            _run(self.connection, found, (), {_KEYS: part})
             for part in batched(keys, len(related.local_names))
         ]
         return parts[0] if len(parts) == 1 else _together(parts)
 
     def _prepared(self, key: Any, known: Sequence[Any], derive: Derive) -> Prepared:
-        found = prepared(self._owner, self._connection.dialect, key, known, derive, self._added)
+        found = prepared(self._owner, self.connection.dialect, key, known, derive, self.added)
         if found is None:
             raise Unprepared
         return found
@@ -143,6 +148,7 @@ def _run(
 ) -> Gathered:
     sql, arguments = found.call(values, named)
     carried = found.compiled, partial(found.parameters, values, named)
+    start = perf_counter()
     try:
         result: Any = connection.exec_driver_sql(sql, arguments, {COMPILED: carried})
         description = result.cursor.description  # gone with the cursor, which closes at the last row
@@ -151,6 +157,7 @@ def _run(
     except Exception as error:
         _give_way(error)
         raise
+    note(connection.engine.pool, perf_counter() - start)
     processors = found.processors(description)
     columns: list[Column] = list(zip(*rows, strict=True)) if rows else [()] * len(processors)
     return Gathered(found.layout, len(rows), columns, processors)

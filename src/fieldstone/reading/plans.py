@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from sqlalchemy import Column, UniqueConstraint, and_
+from sqlalchemy import Column, Index, UniqueConstraint, and_
 from sqlalchemy.orm import (
     RelationshipProperty,
     joinedload,
@@ -120,6 +120,14 @@ class Related:
     def direct(self) -> bool:
         """Whether plain column equality connects parents and children, so that no parent needs joining."""
         return _is_plain_equality(self.relationship)
+
+    @cached_property
+    def indexed(self) -> bool:
+        """Whether an index finds the rows that belong to one parent."""
+        if not self.direct:
+            return False
+        remote = {remote for _, remote in self.relationship.synchronize_pairs}
+        return any(remote == set(columns[: len(remote)]) for columns in _indexed(remote))
 
     @cached_property
     def local_names(self) -> tuple[str, ...]:
@@ -225,6 +233,22 @@ def _unique_sets(columns: set[Any]) -> Iterator[set[Any]]:
         for index in table.indexes:
             if index.unique and not index.dialect_options["postgresql"].get("where"):
                 yield set(index.columns)
+
+
+def _indexed(columns: set[Any]) -> Iterator[list[Any]]:
+    """Yield the columns of each index that a table of these columns has, in order."""
+    for table in {column.table for column in columns}:
+        yield list(table.primary_key.columns)
+        for constraint in table.constraints:
+            if isinstance(constraint, UniqueConstraint):
+                yield list(constraint.columns)
+        for index in table.indexes:
+            if not _is_partial(index):
+                yield list(index.expressions)
+
+
+def _is_partial(index: Index) -> bool:
+    return any(index.dialect_options[name].get("where") is not None for name in ("postgresql", "sqlite"))
 
 
 def _is_plain_equality(relationship: RelationshipProperty[Any]) -> bool:

@@ -18,6 +18,7 @@ from sqlmodel import Session
 from fieldstone.keys import key_names
 from fieldstone.reading.anatomy import Inexact
 from fieldstone.reading.assembly import Layout, Parents, Statement, Values, attach, child_statements
+from fieldstone.reading.composed import Composed, compose
 from fieldstone.reading.forms import Unfit
 from fieldstone.reading.gathering import Gathered, Reader, Unprepared, Unreadable
 from fieldstone.reading.objects import construct, object_of
@@ -35,7 +36,8 @@ Derive = Callable[[], tuple[Statement, Layout]]
 class Question:
     """What a read asks: the plan, the user's statement, and the one that `derive` makes of it by the plan.
 
-    `form` tells apart what else that depends on; `named` are the values of its own parameters.
+    `form` tells apart what else that depends on; `named` are the values of its own parameters. `as_json`:
+    what is wanted are the bytes of a response, which the database may write.
     """
 
     plan: ReadPlan
@@ -43,6 +45,7 @@ class Question:
     statement: Statement | None = None
     form: str = ""
     named: Mapping[str, Any] = field(default_factory=dict)
+    as_json: bool = False
 
     def taken(self) -> Given:
         """Split the user's statement. Raises Unprepared where it asks for more than rows."""
@@ -75,6 +78,10 @@ class Found(Protocol):
 
     def written(self) -> list[Any] | None:
         """Read the collections and give what JSON shows, or None where objects must say that."""
+        ...
+
+    def documents(self) -> list[str] | None:
+        """Give the JSON of each row as the database wrote it, or None where it did not."""
 
 
 def ask(session: Session, question: Question) -> Found:
@@ -82,6 +89,19 @@ def ask(session: Session, question: Question) -> Found:
     try:
         reader = Reader(session, question.plan)
         taken = question.taken()
+    except Unprepared as reason:
+        return _whole(session, question, reason)
+    by_rows = partial(_by_rows, session, question, reader, taken)
+    if question.as_json:
+        key = (question.plan, question.form, taken.shape)
+        gathered = compose(reader, question.plan, key, taken, question.derive, question.named)
+        if gathered is not None:
+            return Composed(gathered, by_rows)
+    return by_rows()
+
+
+def _by_rows(session: Session, question: Question, reader: Reader, taken: Given) -> _Prepared | _Whole:
+    try:
         key = (question.plan, question.form, taken.shape)
         gathered = reader.rows(key, taken, question.derive, question.named)
     except Unprepared as reason:
@@ -143,6 +163,9 @@ class _Prepared:
             self._change_ways(reason)
             return None
 
+    def documents(self) -> None:
+        return None
+
     def _beside(self, row: int) -> tuple[Any, ...]:
         gathered = self._gathered
         return tuple([gathered.value(column, row) for column in range(gathered.layout.end, gathered.width)])
@@ -187,6 +210,9 @@ class _Whole:
         return assemble(self._session, self._plan, self._layout, self._rows, self._sight)
 
     def written(self) -> None:
+        return None
+
+    def documents(self) -> None:
         return None
 
 

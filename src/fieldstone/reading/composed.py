@@ -1,0 +1,161 @@
+"""Rows that come as the JSON of a response, when that is wanted, and what to do when one of them is not.
+
+Which way is taken depends on the plan, which says whether the database can, and on the connection: SQLite is
+in the same process, so that what it writes costs no row and no object; PostgreSQL does more work than
+the rows would have been, and is asked where that saves a long way, or where the Database says so.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any, Protocol
+
+from pydantic_core import to_json
+from sqlalchemy import Connection
+
+from fieldstone.cache import cached
+from fieldstone.database.settings import JSON_BY
+from fieldstone.reading import latency
+from fieldstone.reading.assembly import Layout, Statement
+from fieldstone.reading.composition import composed
+from fieldstone.reading.exactness import refusal
+from fieldstone.reading.expressions import UNFIT
+from fieldstone.reading.gathering import Gathered, Reader, Unprepared
+from fieldstone.reading.plans import ReadPlan
+from fieldstone.reading.preparation import Given
+
+# For the hundred rows of the benchmark's E3, PostgreSQL takes a millisecond longer to write JSON than rows.
+FAR = 0.003
+
+_FIRST_WITH_MATERIALIZED = (12,)
+
+
+class ByRows(Protocol):
+    """Rows that were found by another way."""
+
+    def ends(self) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None: ...
+    def keep(self, rows: slice) -> None: ...
+    def objects(self) -> list[Any]: ...
+    def written(self) -> list[Any] | None: ...
+
+
+class Composed:
+    """Rows of a read, each as the text of its JSON. They are found again by rows where one does not fit."""
+
+    def __init__(self, gathered: Gathered, by_rows: Callable[[], ByRows]) -> None:
+        self._gathered = gathered
+        self._find_again = by_rows
+        self._kept: list[slice] = []
+        self._instead: ByRows | None = None
+
+    @property
+    def count(self) -> int:
+        return self._gathered.count
+
+    def ends(self) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
+        if not self.count:
+            return None
+        try:
+            return self._beside(0), self._beside(-1)
+        except Unprepared:
+            return self._by_rows().ends()
+
+    def keep(self, rows: slice) -> None:
+        self._gathered.cut(rows)
+        self._kept.append(rows)
+
+    def documents(self) -> list[str] | None:
+        """Give the JSON of each row, or None where a row breaks the schema's rules."""
+        found: list[str] = list(self._gathered.columns[0])
+        if self._instead is not None or any(UNFIT in one for one in found):
+            return None
+        return found
+
+    def written(self) -> list[Any] | None:
+        return self._by_rows().written()
+
+    def objects(self) -> list[Any]:
+        return self._by_rows().objects()
+
+    def _beside(self, row: int) -> tuple[Any, ...]:
+        return tuple([self._gathered.value(column, row) for column in range(1, self._gathered.width)])
+
+    def _by_rows(self) -> ByRows:
+        if self._instead is None:
+            self._instead = self._find_again()
+            for rows in self._kept:
+                self._instead.keep(rows)
+        return self._instead
+
+
+def compose(
+    reader: Reader,
+    plan: ReadPlan,
+    key: tuple[Any, ...],
+    taken: Given,
+    derive: Callable[[], tuple[Statement, Layout]],
+    named: Any,
+) -> Gathered | None:
+    """Run a statement whose rows are JSON; None where rows are wanted, or the statement cannot be one."""
+    if not _wanted(plan, reader.connection):
+        return None
+    rewritten = partial(_rewritten, derive, reader)
+    try:
+        return reader.rows((*key, "json"), taken, rewritten, named)
+    except Unprepared:
+        return None
+
+
+def _rewritten(derive: Callable[[], tuple[Statement, Layout]], reader: Reader) -> tuple[Statement, Layout]:
+    statement, layout = derive()
+    return composed(statement, layout, reader.connection.dialect.name, reader.added), layout
+
+
+def _wanted(plan: ReadPlan, connection: Connection) -> bool:
+    """Decide who writes the JSON of a plan."""
+    manner = connection.get_execution_options().get(JSON_BY, "auto")
+    if manner == "rows" or not _able(plan, connection):
+        return False
+    if manner == "database":
+        return True
+    if plan.budget == 1:
+        return False  # nothing below the rows: as rows they come as fast, and nothing is saved
+    return connection.dialect.name == "sqlite" or latency.round_trip(connection.engine.pool) >= FAR
+
+
+def _able(plan: ReadPlan, connection: Connection) -> bool:
+    name = connection.dialect.name
+    if refusal(plan, name) is not None:
+        return False
+    if name == "sqlite":
+        return sqlite_writes_json()
+    return (connection.dialect.server_version_info or ()) >= _FIRST_WITH_MATERIALIZED
+
+
+@cached
+def sqlite_writes_json() -> bool:
+    """Tell whether this SQLite, which may be any, nests and escapes JSON as is needed."""
+    wanted: Sequence[Any] = [{"n": None, "list": [{"text": _HARD}], "flag": True}]
+    try:
+        with closing(sqlite3.connect(":memory:")) as connection:
+            (found,) = connection.execute(_PROBE, (_HARD,)).fetchone()
+    except sqlite3.Error:
+        return False
+    return bool(found == to_json(wanted).decode())
+
+
+_HARD = "".join(map(chr, range(1, 0xA1))) + "\u2028\u2029\ufeff\uffff\U0001f600"
+_PROBE = """
+WITH page AS MATERIALIZED (SELECT ? AS text)
+SELECT json_group_array(json_object(
+    'n', NULL,
+    'list', (
+        SELECT json_group_array(CASE WHEN x.text IS NULL THEN 0 ELSE json_object('text', x.text) END)
+        FROM (SELECT page.text AS text) AS x
+    ),
+    'flag', CASE WHEN 1 THEN json(CASE 1 WHEN 1 THEN 'true' ELSE 'false' END) END
+)) FROM page
+"""
