@@ -124,7 +124,7 @@ def test_a_startup_that_has_not_run_is_an_error(db: Database) -> None:
 async def test_an_error_at_startup_reaches_the_test(db: Database) -> None:
     @asynccontextmanager
     async def fails(app: FastAPI) -> AsyncIterator[None]:
-        yield {}["nothing to start with"]
+        yield dict[str, None]()["nothing to start with"]
 
     app = FastAPI(lifespan=fails)
     install(app, db)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlmodel import Session
     from sqlmodel.ext.asyncio.session import AsyncSession
 
-    from fieldstone import Database
+    from fieldstone.database import Database
     from fieldstone.guard import Watch
     from fieldstone.testing.histories import MigrationsCheck
     from fieldstone.testing.lending import Lender
