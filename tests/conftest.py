@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from sqlalchemy import MetaData
 
 from fieldstone import Database
+from fieldstone.testing.lending import Lender
+from fieldstone.testing.templates import EMPTY, Dialect, schema_of
 from tests import domain
-from tests.faces import DIALECTS, FACES, Dialect, Face, PostgresDatabases, face_name
+from tests.faces import DIALECTS, FACES, Face, Lend, LentFace, face_name
 
 FreshUrl = Callable[[Dialect], str]
 
@@ -28,28 +30,22 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="session")
-def postgres_databases(postgres_url: str) -> Iterator[PostgresDatabases]:
-    databases = PostgresDatabases(postgres_url)
-    yield databases
-    databases.close()
+@pytest.fixture
+def lend(fieldstone_lender: Lender) -> Iterator[Lend]:
+    """Lend databases of a dialect, empty or with tables, as many as are asked for; gone after the test."""
+    with ExitStack() as lent:
+
+        def one(dialect: Dialect, tables: MetaData | None) -> str:
+            schema = EMPTY if tables is None else schema_of(tables)
+            return lent.enter_context(fieldstone_lender.templates(dialect).lend(schema))
+
+        yield one
 
 
 @pytest.fixture
-def fresh_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FreshUrl]:
+def fresh_url(lend: Lend) -> FreshUrl:
     """Give URLs of new, empty databases of a dialect, as many as are asked for; gone after the test."""
-    with ExitStack() as lent:
-        made: list[str] = []
-
-        def fresh(dialect: Dialect) -> str:
-            if dialect == "sqlite":
-                url = f"sqlite:///{tmp_path}/fresh_{len(made)}.db"
-            else:
-                url = lent.enter_context(request.getfixturevalue("postgres_databases").lend())
-            made.append(url)
-            return url
-
-        yield fresh
+    return lambda dialect: lend(dialect, None)
 
 
 @pytest.fixture(params=DIALECTS)
@@ -66,13 +62,12 @@ async def database(anyio_backend: str, database_url: str) -> AsyncIterator[Datab
 
 
 @pytest.fixture(params=FACES, ids=face_name)
-async def face(
-    anyio_backend: str, request: pytest.FixtureRequest, fresh_url: FreshUrl
-) -> AsyncIterator[Face]:
+async def face(anyio_backend: str, request: pytest.FixtureRequest, lend: Lend) -> AsyncIterator[Face]:
     """Give an empty database on each face in turn: sync and async, on SQLite and PostgreSQL."""
     is_async, dialect = request.param
-    async with Database(fresh_url(dialect)) as database:
-        yield Face(database, is_async)
+    face = LentFace(lend, dialect, is_async=is_async)
+    yield face
+    await face.aclose()
 
 
 @pytest.fixture

@@ -1,34 +1,28 @@
 """Both faces and both databases, so that a test is written once and run four times.
 
-A `Face` is a fresh, empty database together with the way it is spoken to: through a Session, or
+A `Face` is a database of the test's own together with the way it is spoken to: through a Session, or
 through an AsyncSession. Its methods are all awaited; on the sync face they just run.
 
-SQLite databases are files, since locks and the write-ahead log are real there. PostgreSQL
-databases are lent from a pool of each test process: dropping what a test left behind takes 4 ms,
-while making a new database takes 30.
+The databases come from the kit that users test with (fieldstone.testing). They are really committed
+to, since transactions, locks and connections are what most of these tests are about.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import psycopg
-from psycopg.conninfo import make_conninfo
-from psycopg.sql import SQL, Identifier
 from sqlalchemy import Connection, MetaData
-from sqlalchemy.engine import make_url
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone import Database
+from fieldstone.testing.templates import Dialect as Dialect
 
-Dialect = Literal["sqlite", "postgresql"]
 AnySession = Session | AsyncSession
+Lend = Callable[[Dialect, MetaData | None], str]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -43,7 +37,7 @@ def face_name(face: tuple[bool, Dialect]) -> str:
     return f"{'async' if is_async else 'sync'}-{dialect}"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Face:
     """Speak to a database synchronously or asynchronously, in the same words."""
 
@@ -117,60 +111,33 @@ class Face:
                 create(connection)
 
 
-class PostgresDatabases:
-    """Lend empty databases on one server, to one test at a time, and drop them all at the end."""
+class LentFace(Face):
+    """A face whose database is lent when first asked for: with the tables, if they are created first."""
 
-    def __init__(self, server: str) -> None:
-        self._server = server
-        self._idle: list[str] = []
-        self._all: dict[str, psycopg.Connection] = {}
-        self._prefix = f"fieldstone_{os.getpid()}_{secrets.token_hex(3)}"
+    def __init__(self, lend: Lend, dialect: Dialect, *, is_async: bool) -> None:
+        self._lend = lend
+        self._dialect: Dialect = dialect
+        self._database: Database | None = None
+        self._tables: MetaData | None = None
+        self.is_async = is_async
 
-    @contextmanager
-    def lend(self) -> Iterator[str]:
-        """Yield the URL of a database that is empty and nobody else's."""
-        name = self._idle.pop() if self._idle else self._make()
-        try:
-            yield make_url(self._server).set(database=name).render_as_string(hide_password=False)
-        finally:
-            self._empty(name)
-            self._idle.append(name)
+    @property
+    def database(self) -> Database:  # type: ignore[override]  # it is only read
+        if self._database is None:
+            self._database = Database(self._lend(self._dialect, self._tables))
+        return self._database
 
-    def close(self) -> None:
-        for connection in self._all.values():
-            connection.close()
-        with self._connect(make_url(self._server).database) as server:
-            for name in self._all:
-                server.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
-        self._all.clear()
+    @property
+    def dialect(self) -> Dialect:
+        return self._dialect
 
-    def _make(self) -> str:
-        name = f"{self._prefix}_{len(self._all)}"
-        with self._connect(make_url(self._server).database) as server:
-            server.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
-        self._all[name] = self._connect(name)
-        return name
+    async def create_all(self, tables: MetaData | Iterable[type[SQLModel]] | None = None) -> None:
+        """Have the tables in the database from the start, where nothing has asked for it yet."""
+        if self._database is None and (tables is None or isinstance(tables, MetaData)):
+            self._tables = SQLModel.metadata if tables is None else tables
+        else:
+            await super().create_all(tables)
 
-    def _empty(self, name: str) -> None:
-        """Drop everything in a database, past connections that a failed test left open."""
-        connection = self._all[name]
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        schemas = connection.execute(
-            "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
-        ).fetchall()
-        for (schema,) in schemas:
-            connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema)))
-        connection.execute("CREATE SCHEMA public")
-
-    def _connect(self, name: str | None) -> psycopg.Connection:
-        return psycopg.connect(
-            make_conninfo(_libpq(self._server), dbname=name or "postgres"), autocommit=True
-        )
-
-
-def _libpq(url: str) -> str:
-    """Return the URL as libpq reads it, without the name of a driver."""
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    async def aclose(self) -> None:
+        if self._database is not None:
+            await self._database.aclose()

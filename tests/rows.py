@@ -1,4 +1,4 @@
-"""A row of the table in test_architecture.py, and those of migrations, which are many."""
+"""Rows of the table in test_architecture.py: what it stands on, and those of migrations, which are many."""
 
 from __future__ import annotations
 
@@ -14,6 +14,102 @@ class Row:
     libraries: str = ""
     never: str = ""
 
+
+PYDANTIC = "pydantic pydantic_core annotated_types typing_extensions"
+MODELS = f"{PYDANTIC} sqlalchemy sqlmodel"
+NO_IO = "AsyncSession AsyncEngine Engine create_engine create_async_engine exec execute commit flush"
+NO_COMMIT = "AsyncEngine Engine create_engine create_async_engine commit begin"
+
+# For rooms that take a savepoint or begin what others end.
+NO_ENGINE = "AsyncEngine Engine create_engine create_async_engine"
+
+FOUNDATIONS = (
+    Row("errors"),
+    Row("cache"),
+    Row("autocommit", "", "sqlalchemy sqlmodel"),
+    Row("verbs", "errors autocommit", "sqlalchemy sqlmodel"),
+    Row("listeners", "cache", "sqlalchemy", NO_IO),
+    Row("copying", "", "sqlalchemy", "create_engine create_async_engine exec execute commit flush"),
+    # What a model declares, and what follows from it.
+    Row("models.annotations", "errors", MODELS, NO_IO),
+    Row("models.fields", "errors", MODELS, NO_IO),
+    Row("models.partials", "errors", PYDANTIC, NO_IO),
+    Row("models.columns", "errors models.fields", MODELS, NO_IO),
+    Row("models.constraints", "errors models.columns", MODELS, NO_IO),
+    Row("models.relationships", "errors models.annotations", MODELS, NO_IO),
+    Row("models.inputs", "", MODELS, NO_IO),
+    Row("models.validation", "errors models.fields models.columns models.inputs", MODELS, NO_IO),
+    Row("models.batches", "cache models.fields models.inputs models.validation", MODELS, NO_IO),
+    Row(
+        "models.flush",
+        "errors listeners models.columns models.validation",
+        MODELS,
+        "Engine create_engine exec commit",
+    ),
+    Row(
+        "models.mapping",
+        "errors models.annotations models.columns models.constraints models.relationships "
+        "models.validation models.flush",
+        MODELS,
+        NO_IO,
+    ),
+    Row(
+        "models.model",
+        "errors models.fields models.constraints models.partials models.validation models.flush "
+        "models.mapping",
+        MODELS,
+        NO_IO,
+    ),
+    Row("models", "models.fields models.constraints models.partials models.model"),
+    Row("schemas.tables", "errors", MODELS, NO_IO),
+    Row("schemas.loosening", "models.columns", MODELS, NO_IO),
+    Row("schemas.values", "errors cache models.columns models.fields schemas.tables", MODELS, NO_IO),
+    Row(
+        "schemas.comparison",
+        "errors models models.columns models.validation schemas.tables schemas.loosening schemas.values",
+        MODELS,
+        NO_IO,
+    ),
+    Row("schemas", "models.partials schemas.comparison schemas.values"),
+    # What a database refuses, and what it means.
+    Row("violations.naming", "", "sqlalchemy sqlmodel", NO_IO),
+    Row("violations.failures", "errors", "sqlalchemy"),
+    Row("violations.evidence", "violations.failures", "sqlalchemy"),
+    Row(
+        "violations.explanation",
+        "errors violations.naming violations.failures violations.evidence",
+        "sqlalchemy sqlmodel",
+    ),
+    Row("violations", "violations.explanation"),
+    # From a URL to a transaction.
+    Row("database.tls", "errors"),
+    Row("database.libpq", "errors database.tls"),
+    Row("database.urls", "errors database.libpq", "sqlalchemy", NO_IO),
+    Row("database.settings", "errors database.urls", "pydantic pydantic_settings", NO_IO),
+    Row("database.retry", "errors violations.failures", "sqlalchemy"),
+    Row("database.hops", "", "sqlalchemy"),
+    Row("database.freshness", "", "sqlalchemy"),
+    Row("database.sqlite", "errors violations.failures database.urls database.hops", "sqlalchemy"),
+    Row(
+        "database.engines",
+        "errors copying violations.evidence violations.failures database.retry database.settings "
+        "database.freshness database.hops database.sqlite database.urls",
+        "sqlalchemy",
+    ),
+    Row(
+        "database.bare",
+        "errors autocommit listeners violations violations.failures database.freshness database.sqlite",
+        "sqlalchemy sqlmodel",
+    ),
+    Row("database.talking", "autocommit database.bare database.hops database.sqlite", "sqlalchemy"),
+    Row(
+        "database.database",
+        "errors autocommit violations database.bare database.engines database.retry database.settings "
+        "database.sqlite database.talking database.urls",
+        "sqlalchemy sqlmodel",
+    ),
+    Row("database", "database.database database.settings database.urls"),
+)
 
 MIGRATIONS = (
     # Alembic's engine, from a project's settings to the command.

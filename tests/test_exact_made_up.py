@@ -7,11 +7,10 @@ rows hold any value that the columns can store.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, time
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +22,8 @@ from sqlmodel import Field as SQLField
 from sqlmodel import Session, col, delete, select
 
 from fieldstone import Database, fetch, json
+from fieldstone.testing.lending import Lender
+from fieldstone.testing.templates import schema_of
 from tests import specimens
 from tests.faces import DIALECTS
 from tests.specimens import CabinetRead, Colour, Label, LabelRead, Level, Specimen, Values, listen
@@ -78,16 +79,10 @@ def rules(name: str) -> st.SearchStrategy[Any]:
 
 
 @pytest.fixture(scope="module", params=DIALECTS)
-def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def database(request: pytest.FixtureRequest, fieldstone_lender: Lender) -> Iterator[Database]:
     """Give one database for all examples: SQLite in one run of the test, PostgreSQL in another."""
-    if request.param == "sqlite":
-        path: Path = tmp_path_factory.mktemp("made_up")
-        with Database(f"sqlite:///{path}/made_up.db") as database:
-            database.create_all(specimens.METADATA)
-            yield database
-        return
-    with request.getfixturevalue("postgres_databases").lend() as url, Database(url) as database:
-        database.create_all(specimens.METADATA)
+    lent = fieldstone_lender.templates(request.param).lend(schema_of(specimens.METADATA))
+    with lent as url, Database(url) as database:
         yield database
 
 

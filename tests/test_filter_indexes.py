@@ -12,7 +12,8 @@ from sqlalchemy import Index, MetaData, event, func, insert, text
 from sqlalchemy.orm import registry
 
 from fieldstone import Database, Field, Model, Resource, UtcDatetime, fetch
-from tests.faces import PostgresDatabases
+from fieldstone.testing.lending import Lender
+from fieldstone.testing.templates import schema_of
 
 METADATA = MetaData()
 ROWS = 20_000
@@ -53,10 +54,10 @@ letters = Resource(
 
 
 @pytest.fixture(scope="module")
-def filled(postgres_databases: PostgresDatabases) -> Iterator[Database]:
+def filled(fieldstone_lender: Lender) -> Iterator[Database]:
     """Give a table that is large enough for an index to be the cheaper way."""
-    with postgres_databases.lend() as url, Database(url) as database:
-        database.create_all(METADATA)
+    lent = fieldstone_lender.templates("postgresql").lend(schema_of(METADATA))
+    with lent as url, Database(url) as database:
         start = datetime(2026, 1, 1, tzinfo=UTC)
         rows = [
             {

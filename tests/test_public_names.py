@@ -36,7 +36,7 @@ def test_the_template_takes_public_names_only(file: Path) -> None:
             assert one.name in public, f"{one} is not public"
 
 
-@pytest.mark.parametrize("module", ["fieldstone.face", "fieldstone.fastapi", "fieldstone.testing"])
+@pytest.mark.parametrize("module", ["fieldstone.face", "fieldstone.fastapi", "fieldstone.testing.face"])
 def test_public_names_are_sorted_and_taken_from_the_rooms(module: str) -> None:
     imported = importlib.import_module(module)
     offered = {one.name for one in imports(Path(str(imported.__file__))) if one.library == "fieldstone"}
@@ -59,7 +59,7 @@ def test_the_package_offers_its_face() -> None:
         fieldstone.nothing_such  # type: ignore[attr-defined]  # noqa: B018  # it is what must fail
 
 
-@pytest.mark.parametrize("module", ["fieldstone", "fieldstone.cli"])
+@pytest.mark.parametrize("module", ["fieldstone", "fieldstone.cli", "fieldstone.testing.plugin"])
 def test_what_starts_a_process_imports_no_sqlalchemy(module: str) -> None:
     code = f"import sys, {module}; sys.exit('sqlalchemy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

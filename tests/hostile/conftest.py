@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
 
 import pytest
 
 from fieldstone import Database
 from fieldstone.template.app import create_app
+from fieldstone.testing.lending import Lender
+from fieldstone.testing.templates import EMPTY
 from tests.faces import DIALECTS
 from tests.hostile.attack import Attacked, plant
 from tests.serving import client_of
@@ -17,14 +18,10 @@ from tests.template.migrated import migrated
 
 @pytest.fixture(scope="module", params=DIALECTS)
 async def attacked(
-    anyio_backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    anyio_backend: str, request: pytest.FixtureRequest, fieldstone_lender: Lender
 ) -> AsyncIterator[Attacked]:
     """The app and its database, shared by the tests of a module: what is refused changes nothing."""
-    with ExitStack() as lent:
-        if request.param == "sqlite":
-            url = f"sqlite:///{tmp_path_factory.mktemp('hostile')}/tasks.db"
-        else:
-            url = lent.enter_context(request.getfixturevalue("postgres_databases").lend())
+    with fieldstone_lender.templates(request.param).lend(EMPTY) as url:
         async with Database(url) as database:
             migrated(database)
             plant(database)

@@ -93,15 +93,18 @@ class Database:
         self._async_bare: Bare | None = None
         self._read_only: dict[Any, Any] = {}
         self._memory: weakref.finalize[..., Database] | None = None
+        self._other: Database | None = None
 
     @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:
         """Name the database system."""
-        return self.url.dialect
+        return self.url.dialect if self._other is None else self._other.dialect
 
     @property
     def engine(self) -> Engine:
         """Give the engine of the sync face, made when first asked for."""
+        if self._other is not None:
+            return self._other.engine
         with self._lock:
             if self._engine is None:
                 self._keep_memory()
@@ -111,6 +114,8 @@ class Database:
     @property
     def async_engine(self) -> AsyncEngine:
         """Give the engine of the async face, made when first asked for."""
+        if self._other is not None:
+            return self._other.async_engine
         with self._lock:
             if self._async_engine is None:
                 self._keep_memory()
@@ -126,9 +131,8 @@ class Database:
         Objects stay readable afterwards. A write inside a read-only unit raises
         ReadOnlyTransaction; database errors arrive as Fieldstone's.
         """
-        engine = self._reading(self.engine) if read_only else self.engine
         with explained():
-            session = Session(engine, **SESSION_OPTIONS)
+            session = self._open(read_only)
             try:
                 yield session
                 session.commit()
@@ -141,9 +145,8 @@ class Database:
     @asynccontextmanager
     async def async_transaction(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
         """Open an async session; like `transaction()`, and a cancelled task rolls back too."""
-        engine = self._reading(self.async_engine) if read_only else self.async_engine
         with explained():
-            session = AsyncSession(engine, **SESSION_OPTIONS)
+            session = await self._open_async(read_only)
             try:
                 yield session
                 await session.commit()
@@ -209,17 +212,31 @@ class Database:
 
     def create_all(self, metadata: MetaData | None = None) -> None:
         """Create the tables that are missing, for tests and demos; several processes may do so at once."""
-        with explained(), self.engine.begin() as connection:
-            _create_within(connection, metadata)
+        with self.transaction() as session:
+            _create_within(session.connection(), metadata)
 
     async def create_all_async(self, metadata: MetaData | None = None) -> None:
         """Create the tables that are missing, asynchronously."""
-        with explained():
-            async with self.async_engine.begin() as connection:
-                await connection.run_sync(_create_within, metadata)
+        async with self.async_transaction() as session:
+            await (await session.connection()).run_sync(_create_within, metadata)
+
+    @contextmanager
+    def answered_by(self, other: Database) -> Iterator[None]:
+        """Let another database answer for this one while the block lasts.
+
+        So a test reaches code that holds a Database of its own, such as an application's module. What
+        closes this one meanwhile leaves the other open. Only `url` and `settings` stay its own.
+        """
+        before, self._other = self._other, other
+        try:
+            yield
+        finally:
+            self._other = before
 
     def close(self) -> None:
         """Close the sync face; raise if the async face is open, since closing that must be awaited."""
+        if self._other is not None:
+            return
         if self._engine is not None:
             self._engine.dispose()
             self._engine = self._bare = None
@@ -233,7 +250,7 @@ class Database:
 
     async def aclose(self) -> None:
         """Close both faces; a memory database is gone after this."""
-        if self._async_engine is not None:
+        if self._other is None and self._async_engine is not None:
             await _to_the_end(_dispose(self._async_engine))
             self._async_engine = self._async_bare = None
         self.close()
@@ -252,6 +269,18 @@ class Database:
 
     def __repr__(self) -> str:
         return f"Database({str(self.url)!r})"
+
+    def _open(self, read_only: bool) -> Session:
+        """Make the session of one unit. This and `_open_async` are where tests put theirs."""
+        if self._other is not None:
+            return self._other._open(read_only)
+        return Session(self._reading(self.engine) if read_only else self.engine, **SESSION_OPTIONS)
+
+    async def _open_async(self, read_only: bool) -> AsyncSession:
+        if self._other is not None:
+            return await self._other._open_async(read_only)
+        engine = self._reading(self.async_engine) if read_only else self.async_engine
+        return AsyncSession(engine, **SESSION_OPTIONS)
 
     def _reading(self, engine: EngineT) -> EngineT:
         """Give an engine with the options of read-only units; made once, as it looks up who listens anew."""

@@ -7,6 +7,7 @@ would rather not start says so in its own lifespan.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -50,6 +51,7 @@ def install(app: FastAPI, database: Database) -> None:
 def _close_at_shutdown(app: FastAPI, database: Database) -> None:
     own = app.router.lifespan_context
 
+    @functools.wraps(own, updated=())  # so that one can see whether the application has a lifespan of its own
     @asynccontextmanager
     async def lifespan(started: Any) -> AsyncIterator[Any]:
         try:

@@ -55,7 +55,8 @@ def _found(
 ) -> Iterator[tuple[float, Finding]]:
     groups: dict[object, list[Statement]] = defaultdict(list)
     for one in statements:
-        if one.purpose == purpose:
+        # Without a line of the project it is no loop of it: a client asks generated routes again and again.
+        if one.purpose == purpose and (one.moment.sites or purpose != "query"):
             groups[one.moment.sites, one.attempt, key(one)].append(one)
     for group in groups.values():
         finding = judge(group) if len(group) >= LEAST else None

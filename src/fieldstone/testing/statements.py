@@ -32,6 +32,8 @@ def count_statements(source: Database | Engine | AsyncEngine) -> Iterator[list[s
 
 def _engines(source: Database | Engine | AsyncEngine) -> Iterator[Engine]:
     """Yield the engines that exist: asking a Database for one would open that face of it."""
+    if isinstance(source, Database) and source._other is not None:
+        source = source._other
     found = (source._engine, source._async_engine) if isinstance(source, Database) else (source,)
     for engine in found:
         if engine is not None:
