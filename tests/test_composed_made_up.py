@@ -7,8 +7,8 @@ some relationships; its rows hold any value that the columns can store.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +22,8 @@ from sqlmodel import Session, col, delete, select
 from fieldstone import Database
 from fieldstone.reading.exactness import refusal
 from fieldstone.reading.plans import plan
+from fieldstone.testing.lending import Lender
+from fieldstone.testing.templates import schema_of
 from tests import bookshop
 from tests.bookshop import (
     AuthorRead,
@@ -86,16 +88,10 @@ def schemas(draw: st.DrawFn) -> type[BaseModel]:
 
 
 @pytest.fixture(scope="module", params=DIALECTS)
-def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def database(request: pytest.FixtureRequest, fieldstone_lender: Lender) -> Iterator[Database]:
     """Give one database for all examples: SQLite in one run of the test, PostgreSQL in another."""
-    if request.param == "sqlite":
-        path: Path = tmp_path_factory.mktemp("composed")
-        with Database(f"sqlite:///{path}/composed.db") as database:
-            database.create_all(bookshop.METADATA)
-            yield database
-        return
-    with request.getfixturevalue("postgres_databases").lend() as url, Database(url) as database:
-        database.create_all(bookshop.METADATA)
+    lent = fieldstone_lender.templates(request.param).lend(schema_of(bookshop.METADATA))
+    with lent as url, Database(url) as database:
         yield database
 
 

@@ -31,6 +31,7 @@ from fieldstone.errors import (
     UrlError,
 )
 from fieldstone.filters import Filter, Selection, Sort, typed
+from fieldstone.guard import watch
 from fieldstone.history import (
     Audited,
     Change,
@@ -189,5 +190,6 @@ __all__ = [
     "upsert",
     "upsert_many",
     "verb",
+    "watch",
     "within",
 ]

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faces import DIALECTS, Dialect, PostgresDatabases
+from fieldstone.testing.lending import Lender
+from fieldstone.testing.templates import EMPTY
+from tests.faces import DIALECTS
 from tests.guard.corpus import awaiting, loading, serving, transactions
 from tests.guard.corpus.cases import CASES, Case
 from tests.guard.corpus.running import Bench, mistakes
@@ -26,18 +28,11 @@ PROGRAMS = (awaiting, loading, serving, transactions)
 
 
 @pytest.fixture(scope="module", params=DIALECTS)
-def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with ExitStack() as lent:
-        bench = Bench(_url(request.param, request, tmp_path_factory.mktemp("corpus"), lent))
+def bench(request: pytest.FixtureRequest, fieldstone_lender: Lender) -> Iterator[Bench]:
+    with fieldstone_lender.templates(request.param).lend(EMPTY) as url:
+        bench = Bench(url)
         yield bench
         bench.close()
-
-
-def _url(dialect: Dialect, request: pytest.FixtureRequest, directory: Path, lent: ExitStack) -> str:
-    if dialect == "sqlite":
-        return f"sqlite:///{directory}/corpus.db"
-    databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
-    return lent.enter_context(databases.lend())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -53,11 +48,12 @@ def test_the_corpus_is_large_and_half_of_it_is_fine() -> None:
     assert {case.program.__module__ for case in CASES} == {module.__name__ for module in PROGRAMS}
 
 
-def test_all_are_judged_alike_on_an_older_sqlalchemy(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_all_are_judged_alike_on_an_older_sqlalchemy(fieldstone_lender: Lender) -> None:
     if not OLDER.exists():
         pytest.skip(f"{OLDER} was not installed: the guard is NOT tested on SQLAlchemy 2.0")
     with ExitStack() as lent:
-        urls = [_url(dialect, request, tmp_path, lent) for dialect in DIALECTS]
+        lending = [fieldstone_lender.templates(dialect).lend(EMPTY) for dialect in DIALECTS]
+        urls = [lent.enter_context(one) for one in lending]
         done = subprocess.run(
             [sys.executable, "-m", "tests.guard.corpus", *urls],
             capture_output=True,
