@@ -133,7 +133,8 @@ class LentFace(Face):
 
     async def create_all(self, tables: MetaData | Iterable[type[SQLModel]] | None = None) -> None:
         """Have the tables in the database from the start, where nothing has asked for it yet."""
-        if self._database is None and (tables is None or isinstance(tables, MetaData)):
+        first = self._database is None and self._tables is None
+        if first and (tables is None or isinstance(tables, MetaData)):
             self._tables = SQLModel.metadata if tables is None else tables
         else:
             await super().create_all(tables)
