@@ -251,7 +251,7 @@ ROWS = (
     *MIGRATIONS,
     Row(
         "testing",
-        "errors cache verbs database guard fastapi migrations migrations.project",
+        "errors autocommit cache verbs database guard fastapi migrations migrations.project",
         f"{MODELS} fastapi starlette httpx2 polyfactory pytest pytest_asyncio",
     ),
     Row("cli", "errors", "typer"),

@@ -345,10 +345,13 @@ async def test_key_and_version_come_with_the_row(filled: Face) -> None:
     for place in ("session", "alone"):
         async with filled.transaction() as session:
             where = session if place == "session" else alone(filled)
-            made = await filled(create_whole, where, ITEM, {"code": place}, ItemSize)
+            made = await filled(create_whole, where, ITEM, {"code": place}, ItemSize, as_json=True)
             assert (made.key, made.version) == ((made.key[0],), 1)
-            changed = await filled(patch_whole, where, ITEM, made.key, {"name": "N"}, ItemSize, version=1)
-            assert (changed.key, changed.version, changed.object().code) == (made.key, 2, place)
+            changed = await filled(
+                patch_whole, where, ITEM, made.key, {"name": "N"}, ItemSize, as_json=False, version=1
+            )
+            assert (changed.key, changed.version, changed.shown.code) == (made.key, 2, place)
+            assert ItemSize.model_validate_json(made.shown).code == place
             if place == "session":
                 await filled.rollback(session)
 

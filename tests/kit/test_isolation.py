@@ -11,7 +11,15 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 
-from fieldstone import ConfigurationError, Database, ReadOnlyTransaction, after_commit
+from fieldstone import (
+    ConfigurationError,
+    Database,
+    Model,
+    ReadOnlyTransaction,
+    after_commit,
+    create,
+    fetch,
+)
 from fieldstone.testing.isolation import IsolatedDatabase
 from fieldstone.testing.lending import Lender
 from fieldstone.testing.templates import Dialect, schema_of
@@ -31,6 +39,11 @@ def isolated(fieldstone_lender: Lender, fieldstone_dialect: Dialect) -> Isolated
             yield database
 
     return one
+
+
+class ItemRead(Model):
+    id: int
+    name: str
 
 
 def names(db: Database) -> list[str]:
@@ -55,6 +68,24 @@ def test_commits_last_as_long_as_the_test(isolated: Isolated) -> None:
                 session.add(item := Item(name="nail"))
             assert item.id == 1  # sequences start anew as well
             assert names(db) == ["nail"]
+
+
+async def test_a_verb_by_itself_commits_into_the_test_as_well(isolated: Isolated) -> None:
+    for _ in range(2):
+        with isolated(synchronous=False) as db:
+            made = await create(db.async_autocommit, Item, {"name": "nail"}, into=ItemRead)
+            assert made.id == 1
+            assert await names_async(db) == ["nail"]
+
+
+def test_a_database_that_is_answered_for_is_left_alone_by_single_verbs_too(
+    isolated: Isolated, lend: Callable[..., str]
+) -> None:
+    with isolated() as db, Database(lend(db.dialect, METADATA)) as own:
+        with own.answered_by(db):
+            create(own.autocommit, Item, {"name": "nail"}, into=ItemRead)
+            assert fetch(own.autocommit, select(Item), ItemRead)[0].name == "nail"
+        assert (names(db), names(own)) == (["nail"], [])
 
 
 def test_a_rollback_undoes_its_own_transaction_only(isolated: Isolated) -> None:

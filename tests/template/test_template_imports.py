@@ -10,10 +10,13 @@ import pytest
 
 import fieldstone
 import fieldstone.fastapi
+import fieldstone.guard
+import fieldstone.migrations
 import fieldstone.template
 
 FILES = sorted(Path(str(fieldstone.template.__file__)).parent.glob("*.py"))
-PUBLIC = {"fieldstone": set(fieldstone.__all__), "fieldstone.fastapi": set(fieldstone.fastapi.__all__)}
+FACES = (fieldstone, fieldstone.fastapi, fieldstone.guard, fieldstone.migrations)
+PUBLIC = {face.__name__: set(face.__all__) for face in FACES}
 
 
 def imports(file: Path) -> Iterator[tuple[str, str]]:

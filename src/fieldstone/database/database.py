@@ -171,6 +171,8 @@ class Database:
 
     def directly(self, work: Work, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """Run the direct body of a verb on a bare connection. Raises GiveWay where that may not be."""
+        if self._other is not None:
+            return self._other.directly(work, arguments, options)
         bare = self._bare
         if bare is None:
             bare = self._bare = self._made_bare(self.engine)
@@ -178,6 +180,8 @@ class Database:
 
     async def directly_async(self, work: Work, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """Run the direct body of a verb on a bare connection of the async face."""
+        if self._other is not None:
+            return await self._other.directly_async(work, arguments, options)
         bare = self._async_bare
         if bare is None:
             bare = self._async_bare = self._made_bare(self.async_engine.sync_engine)

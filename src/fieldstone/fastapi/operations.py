@@ -1,26 +1,25 @@
-"""What the routes of a resource do: each operation once, as a verb, with what its route needs to know."""
+"""What the routes of a resource do: each operation once, in steps, with what its route needs to know."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import Query, Request, Response
 from pydantic_core import to_jsonable_python
-from sqlmodel import Session
 
 from fieldstone.fastapi.addresses import LOCATION, path_of
+from fieldstone.fastapi.bodies import takes_bytes
 from fieldstone.fastapi.listing import listing_of, refuse_unknown
-from fieldstone.fastapi.pages import LINK, pages_of, read_page
+from fieldstone.fastapi.pages import LINK, counts_apart, pages_of, read_page
 from fieldstone.fastapi.preconditions import ETag, Match, OptionalMatch, RequiredMatch, tagged_responses
 from fieldstone.fastapi.problems import problem_responses
-from fieldstone.fastapi.validators import expected_versions, send_row
+from fieldstone.fastapi.steps import Steps
+from fieldstone.fastapi.validators import compares_rows, expected_versions, read_row, send_row
 from fieldstone.fastapi.views import AnyResource, exactly_one_of, schema_of, view_query
-from fieldstone.keys import key_names
-from fieldstone.verbs import Verb, verb
-from fieldstone.writing import create, delete, patch
+from fieldstone.writing import create_whole, delete, patch_whole
 
 OperationName = Literal["list", "get", "create", "patch", "delete", "export"]
 # The tuple is there for mypy, which reads ("patch",) as tuple[str] where only a Collection is wanted.
@@ -38,47 +37,44 @@ class Call:
     match: Match | None = None
 
 
-@verb
-def _list(session: Session, resource: AnyResource, call: Call) -> Any:
+def _list(resource: AnyResource, call: Call) -> Steps[Any]:
     query = call.sent
     refuse_unknown(resource, query, call.request, OPERATIONS["list"].id_for(resource))
-    return read_page(session, resource, query, call.request, call.response)
+    return (yield from read_page(resource, query, call.request, call.response))
 
 
-@verb
-def _get(session: Session, resource: AnyResource, call: Call) -> Any:
+def _get(resource: AnyResource, call: Call) -> Steps[Any]:
     if call.sent is not None:
         refuse_unknown(resource, call.sent, call.request, OPERATIONS["get"].id_for(resource))
     schema = schema_of(resource, call.sent)
-    return send_row(session, resource.model, call.key, schema, call.request, call.response)
+    shown, version = yield read_row(resource.model, call.key, schema, call.request)
+    return send_row(shown, version, call.request, call.response)
 
 
-@verb
-def _create(session: Session, resource: AnyResource, call: Call) -> Any:
-    key = _key_of(resource, create(session, resource.model, call.sent))
-    call.response.headers["Location"] = _location(call.request, key)
-    return send_row(session, resource.model, key, resource.read, call.request, call.response, status=201)
+def _create(resource: AnyResource, call: Call) -> Steps[Any]:
+    schema, as_json = resource.read, takes_bytes(call.request)
+    made = yield lambda session: create_whole(session, resource.model, call.sent, schema, as_json=as_json)
+    call.response.headers["Location"] = _location(call.request, made.key)
+    return send_row(made.shown, made.version, call.request, call.response, status=201)
 
 
-@verb
-def _patch(session: Session, resource: AnyResource, call: Call) -> Any:
-    versions = _versions(session, resource, call)
-    key = _key_of(resource, patch(session, resource.model, call.key, call.sent, version=versions))
-    return send_row(session, resource.model, key, resource.read, call.request, call.response)
+def _patch(resource: AnyResource, call: Call) -> Steps[Any]:
+    schema, as_json = resource.read, takes_bytes(call.request)
+    version = yield from _versions(resource, call)
+    changed = yield lambda session: patch_whole(
+        session, resource.model, call.key, call.sent, schema, as_json=as_json, version=version
+    )
+    return send_row(changed.shown, changed.version, call.request, call.response)
 
 
-@verb
-def _delete(session: Session, resource: AnyResource, call: Call) -> None:
-    delete(session, resource.model, call.key, version=_versions(session, resource, call))
+def _delete(resource: AnyResource, call: Call) -> Steps[None]:
+    version = yield from _versions(resource, call)
+    yield lambda session: delete(session, resource.model, call.key, version=version)
 
 
-def _versions(session: Session, resource: AnyResource, call: Call) -> frozenset[str] | None:
+def _versions(resource: AnyResource, call: Call) -> Steps[frozenset[str] | None]:
     schemas = resource.all_views.values()
-    return expected_versions(session, resource.model, call.key, schemas, call.request, call.match)
-
-
-def _key_of(resource: AnyResource, row: Any) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name in key_names(resource.model))
+    return (yield from expected_versions(resource.model, call.key, schemas, call.request, call.match))
 
 
 def _location(request: Request, key: tuple[Any, ...]) -> str:
@@ -88,11 +84,11 @@ def _location(request: Request, key: tuple[Any, ...]) -> str:
 
 @dataclass(frozen=True)
 class Operation:
-    """One of the operations: its verb, and what the route of it declares."""
+    """One of the operations: its steps, and what the route of it declares."""
 
     name: OperationName
     method: str
-    body: Verb[[AnyResource, Call], Any]
+    body: Callable[[AnyResource, Call], Steps[Any]]
     problems: tuple[int, ...]
     status: int = 200
     of_many: bool = False
@@ -101,6 +97,12 @@ class Operation:
     @property
     def writes(self) -> bool:
         return self.method != "GET"
+
+    def is_one_verb(self, resource: AnyResource, call: Call) -> bool:
+        """Tell whether a call takes one step, and so no transaction around it."""
+        if self.name == "list":
+            return not counts_apart(resource, call.sent)
+        return self.name in ("get", "create") or not compares_rows(resource.model, call.request, call.match)
 
     def id_for(self, resource: AnyResource) -> str:
         """Name the operation in OpenAPI."""

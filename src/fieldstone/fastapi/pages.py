@@ -11,13 +11,13 @@ from typing import Any, Generic, TypeVar
 
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
-from sqlmodel import Session
 
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues
 from fieldstone.fastapi.addresses import url_of
 from fieldstone.fastapi.bodies import sent, takes_bytes
 from fieldstone.fastapi.listing import refused, statement_of
+from fieldstone.fastapi.steps import Steps
 from fieldstone.fastapi.views import AnyResource, schema_of
 from fieldstone.paging.navigation import link_header, page_links
 from fieldstone.paging.pages import KeysetPage, Page, cap_of
@@ -63,13 +63,12 @@ def pages_of(resource: AnyResource) -> Iterable[type[BaseModel]]:
     return [_page_type(resource.paging, schema) for schema in resource.all_views.values()]
 
 
-def read_page(
-    session: Session, resource: AnyResource, query: Any, request: Request, response: Response
-) -> Any:
+def read_page(resource: AnyResource, query: Any, request: Request, response: Response) -> Steps[Any]:
     """Read the page that a query asks for, and link to those around in its body and header."""
     schema, statement = schema_of(resource, query), statement_of(resource, query)
     total = resource.total if getattr(query, "total", False) else False
     numbered = resource.paging == "offset"
+    counted = {} if numbered else (yield from _counted(statement, total))
     asked: dict[str, Any] = {"size": query.size}
     asked |= (
         {"offset": query.offset, "total": total}
@@ -80,24 +79,30 @@ def read_page(
     def finish(found: Any) -> Any:
         links = page_links(found, url_of(request))
         response.headers["Link"] = link_header(links)
-        counted = {} if numbered else _counted(session, statement, total)
         made = _page_type(resource.paging, schema)
         return made.model_construct(**vars(found), **counted, links=PageLinks(**links))
 
     in_objects, in_bytes = (page, json_page) if numbered else (seek, json_seek)
     try:
         if takes_bytes(request):
-            return sent(in_bytes(session, statement, schema, finish=finish, **asked), response, status=200)
-        return finish(in_objects(session, statement, schema, **asked))
+            body = yield lambda session: in_bytes(session, statement, schema, finish=finish, **asked)
+            return sent(body, response, status=200)
+        return finish((yield lambda session: in_objects(session, statement, schema, **asked)))
     except InvalidValues as error:  # a cursor's: nothing else in the query is left to refuse
         raise refused(error.problems) from error
 
 
-def _counted(session: Session, statement: Any, total: bool | int) -> dict[str, Any]:
+def counts_apart(resource: AnyResource, query: Any) -> bool:
+    """Tell whether a page takes a second verb: one that goes on at a cursor counts nothing by itself."""
+    return resource.paging != "offset" and bool(getattr(query, "total", False))
+
+
+def _counted(statement: Any, total: bool | int) -> Steps[dict[str, Any]]:
     if not total:
         return {"total": None, "total_capped": False}
     cap = cap_of(total)
-    counted = count(session, statement if cap is None else statement.limit(cap + 1))
+    capped_statement = statement if cap is None else statement.limit(cap + 1)
+    counted = yield lambda session: count(session, capped_statement)
     capped = cap is not None and counted > cap
     return {"total": cap if capped else counted, "total_capped": capped}
 

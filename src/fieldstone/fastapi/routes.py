@@ -1,6 +1,6 @@
 """The routes of a resource: list, get, create, patch and delete.
 
-Each operation is written once, as a verb. What differs between resources is only what a signature
+Each operation is written once, in steps. What differs between resources is only what a signature
 says (types of keys and bodies) and what differs between faces is only `async`, so an endpoint here
 is a signature made from the resource around a shell of one line. FastAPI reads it as it reads a
 hand-written one: dependencies, middleware and OpenAPI need no hooks, and any of the five can be
@@ -22,7 +22,19 @@ from fieldstone.errors import DesignError
 from fieldstone.fastapi.exporting import add_exports
 from fieldstone.fastapi.operations import OPERATIONS, Call, Operation, OperationName, Operations
 from fieldstone.fastapi.scoping import scope_parameters, scoped
-from fieldstone.fastapi.sessions import AsyncReadSession, AsyncWriteSession, ReadSession, WriteSession
+from fieldstone.fastapi.sessions import (
+    AsyncReadPlace,
+    AsyncReadSession,
+    AsyncWritePlace,
+    AsyncWriteSession,
+    CurrentDatabase,
+    Place,
+    ReadPlace,
+    ReadSession,
+    WritePlace,
+    WriteSession,
+)
+from fieldstone.fastapi.steps import walk, walk_async
 from fieldstone.fastapi.views import AnyResource
 
 _NAMES: tuple[OperationName, ...] = (*OPERATIONS, "export")
@@ -104,10 +116,11 @@ def _add(router: APIRouter, resource: AnyResource, operation: Operation, *, sync
 def _endpoint(
     resource: AnyResource, operation: Operation, keys: list[inspect.Parameter], *, sync: bool
 ) -> Callable[..., Any]:
-    body = operation.body
-
-    def session_of(values: dict[str, Any]) -> Any:
-        return scoped(values["_session"], resource, values.get("_scope"))
+    def place_of(values: dict[str, Any]) -> Place:
+        if resource.scope is None:
+            place: Place = values["_place"]
+            return place
+        return Place(values["_database"], scoped(values["_session"], resource, values.get("_scope")))
 
     def call_of(values: dict[str, Any]) -> Call:
         key = tuple(values[parameter.name] for parameter in keys)
@@ -115,10 +128,10 @@ def _endpoint(
         return Call(key, sent, values["_request"], values["_response"], match)
 
     def endpoint(**values: Any) -> Any:
-        return body(session_of(values), resource, call_of(values))
+        return _answered(operation, place_of(values), resource, call_of(values))
 
     async def async_endpoint(**values: Any) -> Any:
-        return await body(session_of(values), resource, call_of(values))
+        return await _answered_async(operation, place_of(values), resource, call_of(values))
 
     shell: Any = endpoint if sync else async_endpoint
     shell.__name__ = operation.id_for(resource)
@@ -129,10 +142,36 @@ def _endpoint(
     return shell  # type: ignore[no-any-return]  # its signature is known at run time only
 
 
+def _answered(operation: Operation, place: Place, resource: AnyResource, call: Call) -> Any:
+    """Walk an operation: in the session that is there, by autocommit, or in a transaction of its own."""
+    steps = operation.body(resource, call)
+    if place.session is not None:
+        return walk(steps, place.session)
+    if operation.is_one_verb(resource, call):
+        return walk(steps, place.database.autocommit)
+    with place.database.transaction(read_only=not operation.writes) as session:
+        return walk(steps, session)
+
+
+async def _answered_async(operation: Operation, place: Place, resource: AnyResource, call: Call) -> Any:
+    steps = operation.body(resource, call)
+    if place.session is not None:
+        return await walk_async(steps, place.session)
+    if operation.is_one_verb(resource, call):
+        return await walk_async(steps, place.database.async_autocommit)
+    async with place.database.async_transaction(read_only=not operation.writes) as session:
+        return await walk_async(steps, session)
+
+
 def _other_parameters(resource: AnyResource, operation: Operation, *, sync: bool) -> list[inspect.Parameter]:
     """Name them with an underscore, which no field of a model, and so no part of a key, begins with."""
-    sessions = (ReadSession, WriteSession) if sync else (AsyncReadSession, AsyncWriteSession)
-    found = {"_session": sessions[operation.writes], "_request": Request, "_response": Response}
+    found: dict[str, Any] = {"_request": Request, "_response": Response}
+    if resource.scope is None:
+        places = (ReadPlace, WritePlace) if sync else (AsyncReadPlace, AsyncWritePlace)
+        found["_place"] = places[operation.writes]
+    else:  # its session is held to the scope for as long as it lasts
+        sessions = (ReadSession, WriteSession) if sync else (AsyncReadSession, AsyncWriteSession)
+        found |= {"_database": CurrentDatabase, "_session": sessions[operation.writes]}
     found |= scope_parameters(resource, "_scope") | operation.conditions(resource)
     sent = operation.sent(resource)
     return [_parameter(name, kind) for name, kind in (found | ({"_sent": sent} if sent else {})).items()]

@@ -127,6 +127,36 @@ AsyncAutocommit = Annotated[AsyncOneVerb, Depends(_async_autocommit)]
 """As Autocommit, in async code."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an operation of a resource does its work: in the session of the request, or in none yet."""
+
+    database: Database
+    session: Any = None
+
+
+async def _read_place(connection: HTTPConnection, current: CurrentDatabase) -> Place:
+    return await _place_of(connection, current, _SYNC, writes=False)
+
+
+async def _write_place(connection: HTTPConnection, current: CurrentDatabase) -> Place:
+    return await _place_of(connection, current, _SYNC, writes=True)
+
+
+async def _async_read_place(connection: HTTPConnection, current: CurrentDatabase) -> Place:
+    return await _place_of(connection, current, _ASYNC, writes=False)
+
+
+async def _async_write_place(connection: HTTPConnection, current: CurrentDatabase) -> Place:
+    return await _place_of(connection, current, _ASYNC, writes=True)
+
+
+ReadPlace = Annotated[Place, Depends(_read_place)]
+WritePlace = Annotated[Place, Depends(_write_place)]
+AsyncReadPlace = Annotated[Place, Depends(_async_read_place)]
+AsyncWritePlace = Annotated[Place, Depends(_async_write_place)]
+
+
 @dataclass(frozen=True)
 class _Face:
     """What a session of one face is, and how its transaction begins."""
@@ -158,6 +188,20 @@ async def _session(
         session = await ending.enter_async_context(face.begin(current, not writes))
         connection.scope[_KEY] = _Opened(session, writes, ending)
         yield session
+
+
+async def _place_of(connection: HTTPConnection, current: Database, face: _Face, *, writes: bool) -> Place:
+    """Give the session that the request already has; one that only read ends before somebody writes."""
+    earlier = _earlier(connection, face)
+    if earlier is None:
+        return Place(current)
+    if earlier.writes or not writes:
+        return Place(current, earlier.session)
+    if earlier.streams:
+        raise _streams_and_writes(connection)
+    await earlier.ending.aclose()
+    del connection.scope[_KEY]
+    return Place(current)
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NestedTransaction, event
@@ -28,6 +28,7 @@ from sqlalchemy.orm import SessionTransaction
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from fieldstone.autocommit import GiveWay, Work
 from fieldstone.database import Database
 from fieldstone.errors import ConfigurationError
 from fieldstone.guard.sites import here
@@ -126,6 +127,14 @@ class IsolatedDatabase(Database):
         if self._async_connection is not None:
             await self._async_connection.close()
         await self.async_engine.dispose()
+
+    def directly(self, work: Work, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Leave every verb to a unit: a bare connection would be another one, and would really commit."""
+        raise GiveWay
+
+    async def directly_async(self, work: Work, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Leave every verb to a unit."""
+        raise GiveWay
 
     def _open(self, read_only: bool) -> Session:
         session = Session(self.connection(), close_resets_only=False, **_OPTIONS)

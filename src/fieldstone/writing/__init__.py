@@ -6,7 +6,7 @@
 `cycles` keeps trees trees.
 """
 
-from fieldstone.writing.answers import create, json_create, json_patch, patch
+from fieldstone.writing.answers import create, create_whole, json_create, json_patch, patch, patch_whole
 from fieldstone.writing.bulk import delete_where, patch_where
 from fieldstone.writing.claiming import claim, claim_many, get_for_update
 from fieldstone.writing.inserting import create_many
@@ -21,6 +21,7 @@ __all__ = [
     "claim_many",
     "create",
     "create_many",
+    "create_whole",
     "delete",
     "delete_where",
     "get_for_update",
@@ -29,6 +30,7 @@ __all__ = [
     "link",
     "patch",
     "patch_where",
+    "patch_whole",
     "replace_links",
     "restore",
     "unlink",

@@ -8,7 +8,7 @@ Whatever it cannot say by itself is left to the instance: see `straight` for whe
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
-from typing import Any, Protocol, TypeVar, cast, overload
+from typing import Any, NamedTuple, Protocol, TypeVar, cast, overload
 
 from pydantic import BaseModel
 from sqlalchemy import inspect as sa_inspect
@@ -210,17 +210,32 @@ def _json_patch_at_once(
     return (yield from _update(direct, model, key, data, schema, version)).bytes()
 
 
+class Stored(NamedTuple):
+    """A row that was stored: as JSON or as an object of the schema, with what names it."""
+
+    shown: Any
+    key: tuple[Any, ...]
+    version: Any
+
+    @classmethod
+    def of(cls, written: Written, *, as_json: bool) -> Stored:
+        """Read what is left to read of a row while its connection is there."""
+        return cls(written.bytes() if as_json else written.object(), written.key, written.version)
+
+
 @verb
-def create_whole(session: Session, model: type[SQLModel], data: Data, schema: type[BaseModel]) -> Written:
+def create_whole(
+    session: Session, model: type[SQLModel], data: Data, schema: type[BaseModel], *, as_json: bool
+) -> Stored:
     """Insert a row, for who needs its key and version beside what the schema shows."""
-    return _created(session, model, data, schema)
+    return Stored.of(_created(session, model, data, schema), as_json=as_json)
 
 
 @create_whole.direct
 def _create_whole_at_once(
-    direct: Direct, model: type[SQLModel], data: Data, schema: type[BaseModel]
-) -> Steps[Written]:
-    return (yield from _insert(direct, model, data, schema))
+    direct: Direct, model: type[SQLModel], data: Data, schema: type[BaseModel], *, as_json: bool
+) -> Steps[Stored]:
+    return Stored.of((yield from _insert(direct, model, data, schema)), as_json=as_json)
 
 
 @verb
@@ -231,10 +246,11 @@ def patch_whole(
     data: Data,
     schema: type[BaseModel],
     *,
+    as_json: bool,
     version: Version | None = None,
-) -> Written:
+) -> Stored:
     """Change a row, for who needs its key and version beside what the schema shows."""
-    return _patched(session, model, key, data, schema, version)
+    return Stored.of(_patched(session, model, key, data, schema, version), as_json=as_json)
 
 
 @patch_whole.direct
@@ -245,9 +261,10 @@ def _patch_whole_at_once(
     data: Data,
     schema: type[BaseModel],
     *,
+    as_json: bool,
     version: Version | None = None,
-) -> Steps[Written]:
-    return (yield from _update(direct, model, key, data, schema, version))
+) -> Steps[Stored]:
+    return Stored.of((yield from _update(direct, model, key, data, schema, version)), as_json=as_json)
 
 
 # In a session
