@@ -44,5 +44,5 @@ class Fieldstone(Stack):
         return Request("GET", "/events", f"cursor={place}" if place else "")
 
 
-def answer(content: bytes) -> Response:
-    return Response(content, media_type="application/json")
+def answer(content: bytes, *, status: int = 200) -> Response:
+    return Response(content, status, media_type="application/json")

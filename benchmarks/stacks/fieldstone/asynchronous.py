@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 
 from benchmarks.stacks.fieldstone.application import Fieldstone, answer
 from benchmarks.stacks.fieldstone.models import (
@@ -32,17 +32,19 @@ from fieldstone import (
     fetch,
     get,
     json,
+    json_create,
     json_get,
+    json_patch,
     json_seek,
     patch,
     seek,
     stream,
 )
-from fieldstone.fastapi import AsyncReadSession, AsyncWriteSession
+from fieldstone.fastapi import AsyncAutocommit, AsyncReadSession, AsyncWriteSession
 
 
 class Writes(Fieldstone):
-    """What bytes and objects write alike."""
+    """Write instances, and answer with what they hold."""
 
     envelope = "items"
 
@@ -72,49 +74,74 @@ class Writes(Fieldstone):
             return b'{"created":%d}' % await create_many(session, Task, MANY.validate_json(content))
 
 
-class Bytes(Writes):
-    """Read the bytes of the answer."""
+class Bytes(Fieldstone):
+    """Read and write the bytes of the answer, by single verbs."""
 
     title = "Fieldstone, bytes"
+    envelope = "items"
 
     def serve(self, app: FastAPI) -> None:
-        super().serve(app)
-
         @app.get("/tasks", response_model=list[TaskRead])
-        async def list_tasks(session: AsyncReadSession, offset: int = 0) -> Response:
-            return answer(await json(session, listed(offset), TaskRead))
+        async def list_tasks(database: AsyncAutocommit, offset: int = 0) -> Response:
+            return answer(await json(database, listed(offset), TaskRead))
 
         @app.get("/tasks/full", response_model=list[TaskFull])
-        async def list_full(session: AsyncReadSession, offset: int = 0) -> Response:
-            return answer(await json(session, listed(offset), TaskFull))
+        async def list_full(database: AsyncAutocommit, offset: int = 0) -> Response:
+            return answer(await json(database, listed(offset), TaskFull))
 
         @app.get("/tasks/{key}", response_model=TaskRead)
-        async def get_task(key: int, session: AsyncReadSession) -> Response:
-            return answer(await json_get(session, Task, key, TaskRead))
+        async def get_task(key: int, database: AsyncAutocommit) -> Response:
+            return answer(await json_get(database, Task, key, TaskRead))
 
         @app.get("/events", response_model=KeysetPage[EventRead])
-        async def list_events(session: AsyncReadSession, cursor: str | None = None) -> Response:
+        async def list_events(database: AsyncAutocommit, cursor: str | None = None) -> Response:
             return answer(
-                await json_seek(session, latest(), EventRead, size=PAGE, cursor=cursor, cursors=CURSORS)
+                await json_seek(database, latest(), EventRead, size=PAGE, cursor=cursor, cursors=CURSORS)
             )
+
+        @app.post("/tasks", status_code=201, response_model=TaskRead)
+        async def create_task(data: TaskCreate, database: AsyncAutocommit) -> Response:
+            return answer(await json_create(database, Task, data, TaskRead), status=201)
+
+        @app.patch("/tasks/{key}", response_model=TaskRead)
+        async def change_task(key: int, data: TaskUpdate, database: AsyncAutocommit) -> Response:
+            return answer(await json_patch(database, Task, key, data, TaskRead))
+
+        @app.post("/tasks/bulk", status_code=201)
+        async def create_tasks(request: Request, session: AsyncWriteSession) -> dict[str, int]:
+            return {"created": await create_many(session, Task, await request.body(), schema=TaskCreate)}
 
     async def one(self, number: int) -> bytes:
-        async with self.database.async_transaction(read_only=True) as session:
-            return await json_get(session, Task, number, TaskRead)
+        return await json_get(self.database.async_autocommit, Task, number, TaskRead)
 
     async def flat(self, offset: int) -> bytes:
-        async with self.database.async_transaction(read_only=True) as session:
-            return await json(session, listed(offset), TaskRead)
+        return await json(self.database.async_autocommit, listed(offset), TaskRead)
 
     async def full(self, offset: int) -> bytes:
-        async with self.database.async_transaction(read_only=True) as session:
-            return await json(session, listed(offset), TaskFull)
+        return await json(self.database.async_autocommit, listed(offset), TaskFull)
 
     async def events(self, place: Any) -> bytes:
-        async with self.database.async_transaction(read_only=True) as session:
-            return await json_seek(
-                session, latest(), EventRead, size=PAGE, cursor=place or None, cursors=CURSORS
-            )
+        return await json_seek(
+            self.database.async_autocommit,
+            latest(),
+            EventRead,
+            size=PAGE,
+            cursor=place or None,
+            cursors=CURSORS,
+        )
+
+    async def create(self, content: bytes) -> bytes:
+        data = TaskCreate.model_validate_json(content)
+        return await json_create(self.database.async_autocommit, Task, data, TaskRead)
+
+    async def change(self, given: tuple[int, bytes]) -> bytes:
+        key, content = given
+        data = TaskUpdate.model_validate_json(content)
+        return await json_patch(self.database.async_autocommit, Task, key, data, TaskRead)
+
+    async def bulk(self, content: bytes) -> bytes:
+        async with self.database.async_transaction() as session:
+            return b'{"created":%d}' % await create_many(session, Task, content, schema=TaskCreate)
 
 
 class Objects(Writes):
