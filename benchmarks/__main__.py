@@ -31,7 +31,9 @@ def main() -> None:
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--only", default="", help='works, places and levels: "E1 E3 sqlite asgi"')
     parser.add_argument("--stacks", default="", help='stacks, or how their names begin: "s1 s7 fieldstone"')
     parser.add_argument("--quick", action="store_true", help="about two minutes instead of twelve")

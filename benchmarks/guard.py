@@ -1,9 +1,9 @@
 """What the guard costs: without its hooks, with its hooks set and nobody recording, and when recording.
 
-Two ways of reading are measured: the common one, with ORM instances (S1), and Fieldstone's. All take turns in
-one process, and times are of the processor, as others work on the machine. For `none` the hooks are taken
-away before each turn, which a program never does. Printed are medians, the fastest tenth, and both as
-multiples of `none`.
+Two ways of reading are measured: the common one, with ORM instances (S1), and Fieldstone's. Each has a process of
+its own, where the states take turns, and times are of the processor, as others work on the machine. For `none` the
+hooks are taken away before each turn, which a program never does. Printed are medians, the fastest tenth, and
+both as multiples of `none`.
 
     python -m benchmarks.guard [rounds]
 """
@@ -12,48 +12,66 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from sqlalchemy import event
 
-from benchmarks.stacks.documents import Documents
-from benchmarks.stacks.planned import PlannedSync
-from benchmarks.workload import TITLES, WORK, Stack, fill
-from fieldstone import Database, watch
+from benchmarks.places import PostgresPlace, SqlitePlace, memory_directory
+from benchmarks.stacks.stack import NAMES, Stack
+from benchmarks.workload import WORKS, Size, argument
+from fieldstone import watch
 from fieldstone.guard.recording import hooks, listen
 from fieldstone.testing import postgres_server
 
 WARM = 20
 MEASURED = ("E1", "E3")
+SIZE = Size()
 
-Way = Callable[[int], Awaitable[bytes]]
 State = Callable[[], AbstractContextManager[object]]
 
 
-async def measure(url: str, dialect: str, rounds: int) -> None:
-    contenders: list[Stack] = [Documents(url), PlannedSync(url)]
-    for one in contenders:
-        await one.open()
+def main() -> None:
+    """Measure both ways on both databases."""
+    rounds = sys.argv[1] if len(sys.argv) > 1 else "200"
+    with memory_directory() as directory, postgres_server() as server:
+        for place in (SqlitePlace(directory, SIZE), PostgresPlace(server, SIZE)):
+            for stack in ("documents", "fieldstone"):
+                command = [sys.executable, "-m", "benchmarks.guard", rounds, stack, place.copy(stack)]
+                subprocess.run(command, check=True)
+
+
+def stack_named(name: str) -> Stack:
+    """Import one stack: both declare the same tables."""
+    if name == "documents":
+        from benchmarks.stacks.documents import Documents
+
+        return Documents()
+    from benchmarks.stacks.fieldstone.synchronous import SyncObjects
+
+    return SyncObjects()
+
+
+async def measure(stack: Stack, url: str, rounds: int) -> None:
+    await stack.open(url)
     listen()
-    for name in MEASURED:
-        for one in contenders:
-            times = await timed(getattr(one, WORK[name]), rounds)
-            report(f"{dialect}, {name}: {TITLES[name]}, {one.name}", times)
-    for one in contenders:
-        await one.close()
+    for code in MEASURED:
+        times = await timed(getattr(stack, NAMES[code]), code, rounds)
+        report(f"{url.partition(':')[0]}, {code}: {WORKS[code].title}, {stack.title}", times)
+    await stack.close()
 
 
-async def timed(way: Way, rounds: int) -> dict[str, list[float]]:
+async def timed(way: Callable[[object], Awaitable[bytes]], code: str, rounds: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {state: [] for state in STATES}
     for number in range(1, rounds + WARM):
+        given = argument(code, number, SIZE)
         for state, enter in STATES.items():
             with enter():
                 start = time.process_time()
-                await way(number)
+                await way(given)
                 taken = time.process_time() - start
             if number >= WARM:
                 times[state].append(taken * 1e6)
@@ -90,25 +108,8 @@ def report(title: str, times: dict[str, list[float]]) -> None:
         )
 
 
-@contextmanager
-def filled(dialect: str) -> Iterator[str]:
-    with ExitStack() as lent:
-        if dialect == "SQLite":
-            directory = lent.enter_context(tempfile.TemporaryDirectory())
-            url = f"sqlite:///{directory}/tasks.db"
-        else:
-            url = lent.enter_context(postgres_server())
-        with Database(url) as database:
-            fill(database)
-        yield url
-
-
-def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    for dialect in ("SQLite", "PostgreSQL"):
-        with filled(dialect) as url:
-            asyncio.run(measure(url, dialect, rounds))
-
-
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 2:
+        asyncio.run(measure(stack_named(sys.argv[2]), sys.argv[3], int(sys.argv[1])))
+    else:
+        main()
