@@ -1,9 +1,9 @@
 """What the guard costs: without its hooks, with its hooks set and nobody recording, and when recording.
 
-Two ways of reading are measured: the common one, with ORM instances (S1), and Fieldstone's. Each has a process of
-its own, where the states take turns, and times are of the processor, as others work on the machine. For `none` the
-hooks are taken away before each turn, which a program never does. Printed are medians, the fastest tenth, and
-both as multiples of `none`.
+Two ways of reading are measured: the common one, with ORM instances (S1), and Fieldstone's. Each has a
+process of its own, where the states take turns, and times are of the processor, as others work on the
+machine. For `none` the hooks are taken away before each turn, which a program never does. Printed are
+medians, the fastest tenth, and both as multiples of `none`.
 
     python -m benchmarks.guard [rounds]
 """

@@ -13,7 +13,10 @@ from sqlmodel import col, select
 
 from fieldstone import (
     Database,
+    Field,
+    Model,
     ReadOnlyTransaction,
+    Resource,
     count,
     create,
     exists,
@@ -25,10 +28,11 @@ from fieldstone import (
     json_page,
     json_patch,
     page,
+    partial,
     patch,
     seek,
 )
-from fieldstone.fastapi import AsyncAutocommit, Autocommit, install
+from fieldstone.fastapi import AsyncAutocommit, Autocommit, install, routes
 from tests import domain
 from tests.conftest import FreshUrl
 from tests.domain import SubtaskRead, Task, TaskFull, Worker, WorkerRead
@@ -174,6 +178,42 @@ async def test_an_endpoint_of_one_verb_asks_once(face: Face, wire: tuple[Wire, s
         address = "/async/1" if face.is_async else "/sync/1"
         assert (await client.get(address)).status_code == 200
         assert await cost(wire[0], lambda: client.get(address)) == 1
+
+
+class WorkerCreate(Model):
+    id: str = Field(min_length=1, max_length=40)
+    name: str = Field(min_length=1, max_length=80)
+    hashed_password: str = "x"
+
+
+@partial
+class WorkerUpdate(Model):
+    name: str = Field(min_length=1, max_length=80)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/worker/@ada", None),
+        ("GET", "/worker", None),
+        ("POST", "/worker", {"name": "New"}),
+        ("PATCH", "/worker/@ada", {}),
+    ],
+)
+async def test_a_generated_route_asks_once(
+    face: Face, wire: tuple[Wire, str], method: str, path: str, body: dict[str, str] | None
+) -> None:
+    app = FastAPI()
+    install(app, face.database)
+    workers = Resource(Worker, name="worker", read=WorkerRead, create=WorkerCreate, update=WorkerUpdate)
+    app.include_router(routes(workers, sync=not face.is_async))
+    async with client_of(app) as client:
+        for number in range(WARM):
+            before = wire[0].round_trips
+            fresh = {"POST": {"id": f"@{number}"}, "PATCH": {"name": f"Ada {number}"}}.get(method, {})
+            answer = await client.request(method, path, json=None if body is None else body | fresh)
+            assert answer.is_success, answer.text
+    assert wire[0].round_trips - before == 1
 
 
 async def test_a_connection_that_was_idle_is_asked_before_it_is_used(wire: tuple[Wire, str]) -> None:
