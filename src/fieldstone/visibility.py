@@ -86,6 +86,7 @@ class _NotDeleted(LoaderCriteriaOption):
     """One option for all such models: what differs between them is found when a statement is compiled."""
 
     _traverse_internals = LoaderCriteriaOption._traverse_internals
+    spares_shown_aliases = True  # said for those who look at the options of a statement
 
     def __init__(self) -> None:
         super().__init__(SoftDeleted, true(), include_aliases=True)

@@ -21,6 +21,7 @@ from sqlalchemy.orm import (
 )
 
 from fieldstone.guard import batch_loading, recording
+from tests import shelved
 from tests.conftest import FreshUrl
 from tests.faces import DIALECTS
 
@@ -96,6 +97,9 @@ class Note(Base):
     __table_args__ = (ForeignKeyConstraint(["volume", "number"], ["page.volume", "page.number"]),)
     page: Mapped[Page] = relationship(back_populates="notes")
 
+
+# With soft deletion in a program, every statement has its option, also those of other models.
+assert shelved.METADATA.tables
 
 READ = ["author", "above", "below", "notes", "open_notes", "tags", "placed_tags"]
 

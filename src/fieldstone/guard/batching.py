@@ -79,7 +79,8 @@ def _is_alike_for_all(relationship: Relationship, parent: State) -> bool:
     ):
         return False
     return all(
-        isinstance(option, LoaderCriteriaOption) and not option.include_aliases
+        isinstance(option, LoaderCriteriaOption)
+        and (not option.include_aliases or getattr(option, "spares_shown_aliases", False))
         for option in parent.load_options
     )
 
