@@ -38,9 +38,9 @@ def override(app: FastAPI, db: Database, *sessions: Callable[..., Any]) -> Itera
     ]
     if not holders and not sessions:
         raise ConfigurationError(
-            f"The application {app.title!r} has no database to replace: install(app, db) was not "
-            f"called on it, "
-            "and no dependency that gives its sessions is named. Name it: override(app, db, get_session), or "
+            f"The application {app.title!r} has no database to replace: install(app, db) was not called on "
+            "it, and no dependency that gives its sessions is named. Name it: "
+            "override(app, db, get_session), or "
             'fieldstone_session = ["package.module:get_session"] under [tool.pytest.ini_options].'
         )
     with ExitStack() as until_the_end:
@@ -57,9 +57,9 @@ def named_application(path: str) -> FastAPI:
     """Return the application that the setting fieldstone_app names."""
     if not path:
         raise ConfigurationError(
-            "No application is named, and a client needs one. Set fieldstone_app = "
-            '"package.module:app" under '
-            "[tool.pytest.ini_options], or write in conftest.py a fixture 'fieldstone_app' that returns it."
+            'No application is named, and a client needs one. Set fieldstone_app = "package.module:app" '
+            "under [tool.pytest.ini_options], or write in conftest.py a fixture 'fieldstone_app' that "
+            "returns it."
         )
     app = load(path, "fieldstone_app")
     check_application(app)
@@ -97,9 +97,8 @@ class _Startup:
         """Refuse to serve an application that was never started."""
         if self.expected and not self.running:
             raise ConfigurationError(
-                f"The startup of the application {self.title!r} has not run: its client was not "
-                f"entered. Use the "
-                "fixture 'client' or 'async_client', or write: with TestClient(app) as client."
+                f"The startup of the application {self.title!r} has not run: its client was not entered. "
+                "Use the fixture 'client' or 'async_client', or write: with TestClient(app) as client."
             )
 
 

@@ -142,9 +142,8 @@ def _row(session: Session, model: type[Any], wanted: Any, within: tuple[type, ..
     if isinstance(wanted, Mapping):
         if model in within and not wanted:
             raise ConfigurationError(
-                f"{within[-1].__name__} needs a {model.__name__}, which needs a "
-                f"{within[-1].__name__} in turn. "
-                f"Make one of them yourself and give it."
+                f"{within[-1].__name__} needs a {model.__name__}, which needs a {within[-1].__name__} in "
+                "turn. Make one of them yourself and give it."
             )
         return _made(session, model, wanted, within)
     session.add(wanted)

@@ -23,9 +23,8 @@ class MigrationsCheck:
         where = project or read()
         if not any(where.versions.glob("*.py")):
             raise ConfigurationError(
-                f"There are no migrations in {where.location.name!r}, so there is nothing to check. "
-                f"Write the first "
-                "with: fieldstone migrate new"
+                f"There are no migrations in {where.location.name!r}, so there is nothing to check. Write "
+                "the first with: fieldstone migrate new"
             )
         with self.templates.lend(EMPTY) as url, Database(url) as database:
             check(database, project=where)

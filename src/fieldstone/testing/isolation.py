@@ -69,10 +69,9 @@ class IsolatedDatabase(Database):
         if self._async_connection is not None and self._connection is None:
             raise ConfigurationError(
                 f"A synchronous session is used ({here().place}) in an asynchronous test that has used its "
-                f"database asynchronously ({self._first_line}): the one cannot see what the other "
-                f"wrote before it is "
-                "really committed. Use 'async_session' and 'async_client' throughout; or write the test with "
-                f"'def' and use 'session' and 'client'; or {REMEDY}."
+                f"database asynchronously ({self._first_line}): the one cannot see what the other wrote "
+                "before it is really committed. Use 'async_session' and 'async_client' throughout; or "
+                f"write the test with 'def' and use 'session' and 'client'; or {REMEDY}."
             )
         with self._opening:
             if self._connection is None:
@@ -91,9 +90,9 @@ class IsolatedDatabase(Database):
                 self._async_connection = await self._open_async_connection()
         if self._endings and self._endings[0].loop is not asyncio.get_running_loop():
             raise ConfigurationError(
-                "This test uses its database asynchronously in two event loops, and a connection "
-                "belongs to the "
-                f"one that opened it. Let the test and its client share a loop ('async_client'), or {REMEDY}."
+                "This test uses its database asynchronously in two event loops, and a connection belongs "
+                "to the one that opened it. Let the test and its client share a loop ('async_client'), or "
+                f"{REMEDY}."
             )
         return self._async_connection
 

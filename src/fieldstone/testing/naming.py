@@ -38,9 +38,8 @@ def load_module(name: str, setting: str) -> ModuleType:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
         raise ConfigurationError(
-            f"{setting} names {name!r}, which cannot be imported: there is no module "
-            f"{error.name!r}. Correct the "
-            f'name, or put its directory on the path: pythonpath = ["."] under {_SECTION}.'
+            f"{setting} names {name!r}, which cannot be imported: there is no module {error.name!r}. "
+            f'Correct the name, or put its directory on the path: pythonpath = ["."] under {_SECTION}.'
         ) from error
 
 
@@ -52,10 +51,8 @@ def known_tables(app: str, models: Sequence[str]) -> MetaData:
         load_module(app.partition(":")[0], "fieldstone_app")
     if not SQLModel.metadata.tables:
         raise ConfigurationError(
-            "No model has been imported, so the test database would have no tables. Name the "
-            "modules that define "
-            f'them: fieldstone_models = ["package.models"] under {_SECTION}. Models with a MetaData '
-            f"of their own "
-            "need a fixture 'fieldstone_metadata' that returns it."
+            "No model has been imported, so the test database would have no tables. Name the modules that "
+            f'define them: fieldstone_models = ["package.models"] under {_SECTION}. Models with a MetaData '
+            "of their own need a fixture 'fieldstone_metadata' that returns it."
         )
     return SQLModel.metadata

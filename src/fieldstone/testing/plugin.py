@@ -275,10 +275,9 @@ def _run_by_the_tests_plugin(request: pytest.FixtureRequest, name: str) -> Any:
     if _is_run_by_pytest_asyncio(request):
         return request.getfixturevalue(f"_asyncio_{name}")
     pytest.fail(
-        f"The fixture {name!r} needs an event loop, and no plugin runs this test in one. Write the test with "
-        "'async def', mark it with @pytest.mark.anyio, and have a fixture 'anyio_backend' that "
-        "returns 'asyncio'; "
-        "or install pytest-asyncio and mark it with @pytest.mark.asyncio.",
+        f"The fixture {name!r} needs an event loop, and no plugin runs this test in one. Write the test "
+        "with 'async def', mark it with @pytest.mark.anyio, and have a fixture 'anyio_backend' that "
+        "returns 'asyncio'; or install pytest-asyncio and mark it with @pytest.mark.asyncio.",
         pytrace=False,
     )
 

@@ -43,15 +43,13 @@ def checked(db: object) -> Database:
     given = f"The fixture 'db' of this project gives an object of type {type(db).__name__}"
     if isinstance(db, Engine) and _is_unshared_memory(db):
         raise ConfigurationError(
-            f"{given}, for a SQLite database in memory of which every connection has its own: "
-            f"tables that one "
-            "creates do not exist for another. Return fieldstone.Database('sqlite://'), which shares it, or "
-            "remove that fixture, and Fieldstone's takes its place."
+            f"{given}, for a SQLite database in memory of which every connection has its own: tables that "
+            "one creates do not exist for another. Return fieldstone.Database('sqlite://'), which shares "
+            "it, or remove that fixture, and Fieldstone's takes its place."
         )
     raise ConfigurationError(
-        f"{given}; 'session', 'client' and the others need a fieldstone.Database. Return one, or "
-        f"give your fixture "
-        "another name, and Fieldstone's takes its place."
+        f"{given}; 'session', 'client' and the others need a fieldstone.Database. Return one, or give your "
+        "fixture another name, and Fieldstone's takes its place."
     )
 
 
@@ -78,10 +76,9 @@ def _refuse_loops_of_others(session: Session) -> None:
     def began(_session: SQLAlchemySession, _transaction: SessionTransaction, _connection: Connection) -> None:
         if threading.get_ident() != thread and _has_running_loop():
             raise ConfigurationError(
-                "An asynchronous endpoint uses the test's Session, which is synchronous: it was "
-                "given away in "
-                "place of the application's AsyncSession. Remove that override, name the dependency instead "
-                "(fieldstone_session), and take 'async_session' and 'async_client'."
+                "An asynchronous endpoint uses the test's Session, which is synchronous: it was given away "
+                "in place of the application's AsyncSession. Remove that override, name the dependency "
+                "instead (fieldstone_session), and take 'async_session' and 'async_client'."
             )
 
 

@@ -41,9 +41,8 @@ def schema_of(metadata: MetaData, prepare: Callable[[Database], None] | None = N
     """
     if not isinstance(metadata, MetaData):
         raise ConfigurationError(
-            f"The fixture 'fieldstone_metadata' gives {type(metadata).__name__}, and must give a "
-            f"MetaData, such as "
-            "SQLModel.metadata or Task.metadata. Return that."
+            f"The fixture 'fieldstone_metadata' gives {type(metadata).__name__}, and must give a MetaData, "
+            "such as SQLModel.metadata or Task.metadata. Return that."
         )
     key = (id(metadata), frozenset(metadata.tables), getattr(prepare, "__code__", prepare))
     return Schema(key, prepare or (lambda db: db.create_all(metadata)), tuple(metadata.tables))
