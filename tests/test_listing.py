@@ -69,7 +69,8 @@ async def test_a_filtered_list_counts_what_it_found_and_takes_its_plan(
     with count_statements(face.database) as statements:
         answer = await client.get("/tasks?assignments.worker_id__ne=@ada&tags.label__in=later&total=true")
     assert (answer.json()["total"], len(answer.json()["items"])) == (2, 2)
-    assert len(statements) == tasks.plan.budget + 1
+    written = 1 if face.dialect == "sqlite" else tasks.plan.budget  # with collections, SQLite writes the JSON
+    assert len(statements) == written + 1
 
 
 @pytest.mark.parametrize(
