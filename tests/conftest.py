@@ -31,6 +31,12 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
+def by_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let JSON be written from rows, so that reads take the statements that their plan says."""
+    monkeypatch.setenv("FIELDSTONE_JSON_BY", "rows")
+
+
+@pytest.fixture
 def lend(fieldstone_lender: Lender) -> Iterator[Lend]:
     """Lend databases of a dialect, empty or with tables, as many as are asked for; gone after the test."""
     with ExitStack() as lent:

@@ -43,6 +43,8 @@ feed = Resource(
 silent = Resource(Task, read=TaskRead, name="silent", subject="silent_task", total=False)
 RESOURCES = (tasks, board, public, feed, silent)
 
+pytestmark = pytest.mark.usefixtures("by_rows")
+
 
 @pytest.fixture
 async def client(stored: Face) -> AsyncIterator[httpx.AsyncClient]:

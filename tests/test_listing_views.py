@@ -17,6 +17,8 @@ from tests.domain import SubtaskRead, Task, TaskFull, TaskRead, TaskTree
 from tests.faces import Face
 from tests.serving import client_of
 
+pytestmark = pytest.mark.usefixtures("by_rows")
+
 
 class TaskBrief(SubtaskRead):
     """All its fields are TaskRead's, too."""

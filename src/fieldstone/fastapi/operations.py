@@ -13,7 +13,7 @@ from pydantic_core import to_jsonable_python
 from fieldstone.fastapi.addresses import LOCATION, path_of
 from fieldstone.fastapi.bodies import takes_bytes
 from fieldstone.fastapi.listing import listing_of, refuse_unknown
-from fieldstone.fastapi.pages import LINK, counts_apart, pages_of, read_page
+from fieldstone.fastapi.pages import LINK, pages_of, read_page
 from fieldstone.fastapi.preconditions import ETag, Match, OptionalMatch, RequiredMatch, tagged_responses
 from fieldstone.fastapi.problems import problem_responses
 from fieldstone.fastapi.steps import Steps
@@ -100,9 +100,8 @@ class Operation:
 
     def is_one_verb(self, resource: AnyResource, call: Call) -> bool:
         """Tell whether a call takes one step, and so no transaction around it."""
-        if self.name == "list":
-            return not counts_apart(resource, call.sent)
-        return self.name in ("get", "create") or not compares_rows(resource.model, call.request, call.match)
+        changes = self.name in ("patch", "delete")
+        return not changes or not compares_rows(resource.model, call.request, call.match)
 
     def id_for(self, resource: AnyResource) -> str:
         """Name the operation in OpenAPI."""

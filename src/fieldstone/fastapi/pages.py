@@ -6,11 +6,12 @@ answer anyway, the other for those that know the header and not this API.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
+from sqlmodel import Session
 
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues
@@ -22,6 +23,7 @@ from fieldstone.fastapi.views import AnyResource, schema_of
 from fieldstone.paging.navigation import link_header, page_links
 from fieldstone.paging.pages import KeysetPage, Page, cap_of
 from fieldstone.reading import count, json_page, json_seek, page, seek
+from fieldstone.verbs import verb
 
 ItemT = TypeVar("ItemT")
 
@@ -67,8 +69,7 @@ def read_page(resource: AnyResource, query: Any, request: Request, response: Res
     """Read the page that a query asks for, and link to those around in its body and header."""
     schema, statement = schema_of(resource, query), statement_of(resource, query)
     total = resource.total if getattr(query, "total", False) else False
-    numbered = resource.paging == "offset"
-    counted = {} if numbered else (yield from _counted(statement, total))
+    numbered, as_json = resource.paging == "offset", takes_bytes(request)
     asked: dict[str, Any] = {"size": query.size}
     asked |= (
         {"offset": query.offset, "total": total}
@@ -76,35 +77,49 @@ def read_page(resource: AnyResource, query: Any, request: Request, response: Res
         else {"cursor": query.cursor, "cursors": resource.cursors}
     )
 
-    def finish(found: Any) -> Any:
+    def finish(found: Any, counted: Mapping[str, Any] = NOT_COUNTED) -> Any:
         links = page_links(found, url_of(request))
         response.headers["Link"] = link_header(links)
         made = _page_type(resource.paging, schema)
-        return made.model_construct(**vars(found), **counted, links=PageLinks(**links))
+        return made.model_construct(**{**counted, **vars(found)}, links=PageLinks(**links))
 
     in_objects, in_bytes = (page, json_page) if numbered else (seek, json_seek)
     try:
-        if takes_bytes(request):
-            body = yield lambda session: in_bytes(session, statement, schema, finish=finish, **asked)
-            return sent(body, response, status=200)
-        return finish((yield lambda session: in_objects(session, statement, schema, **asked)))
+        if total and not numbered:
+            found = yield lambda session: _counted(session, statement, schema, total, finish, as_json, asked)
+        elif as_json:
+            found = yield lambda session: in_bytes(session, statement, schema, finish=finish, **asked)
+        else:
+            found = finish((yield lambda session: in_objects(session, statement, schema, **asked)))
     except InvalidValues as error:  # a cursor's: nothing else in the query is left to refuse
         raise refused(error.problems) from error
+    return sent(found, response, status=200) if as_json else found
 
 
-def counts_apart(resource: AnyResource, query: Any) -> bool:
-    """Tell whether a page takes a second verb: one that goes on at a cursor counts nothing by itself."""
-    return resource.paging != "offset" and bool(getattr(query, "total", False))
+NOT_COUNTED: Mapping[str, Any] = {"total": None, "total_capped": False}
 
 
-def _counted(statement: Any, total: bool | int) -> Steps[dict[str, Any]]:
-    if not total:
-        return {"total": None, "total_capped": False}
-    cap = cap_of(total)
-    capped_statement = statement if cap is None else statement.limit(cap + 1)
-    counted = yield lambda session: count(session, capped_statement)
-    capped = cap is not None and counted > cap
-    return {"total": cap if capped else counted, "total_capped": capped}
+@verb(reads=True)
+def _counted(
+    session: Session,
+    statement: Any,
+    schema: type[BaseModel],
+    total: bool | int,
+    finish: Callable[[Any, Mapping[str, Any]], Any],
+    as_json: bool,
+    asked: Mapping[str, Any],
+) -> Any:
+    """Read the page that a cursor leads to, and count, which `seek` does not."""
+
+    def completed(found: Any) -> Any:
+        cap = cap_of(total)
+        counted = count(session, statement if cap is None else statement.limit(cap + 1))
+        capped = cap is not None and counted > cap
+        return finish(found, {"total": cap if capped else counted, "total_capped": capped})
+
+    if as_json:
+        return json_seek(session, statement, schema, finish=completed, **asked)
+    return completed(seek(session, statement, schema, **asked))
 
 
 @cached

@@ -12,6 +12,8 @@ from weakref import WeakKeyDictionary
 
 # Few enough that a link which has become slow is noticed soon.
 REMEMBERED = 64
+# The first statements of a connection take longer than the way: they are prepared, and caches are cold.
+ENOUGH = 16
 
 _taken: WeakKeyDictionary[Any, deque[float]] = WeakKeyDictionary()
 
@@ -25,6 +27,6 @@ def note(owner: Any, seconds: float) -> None:
 
 
 def round_trip(owner: Any) -> float:
-    """Give the seconds that the way there and back takes at most; 0 where nothing is known yet."""
+    """Give the seconds that the way there and back takes at most; 0 where too little is known yet."""
     found = _taken.get(owner)
-    return min(found.copy()) if found else 0.0
+    return min(found.copy()) if found is not None and len(found) >= ENOUGH else 0.0
