@@ -38,7 +38,7 @@ def test_the_distance_is_the_shortest_of_the_last_statements() -> None:
     assert latency.round_trip(owner) == 0
     for seconds in (0.02, 0.01, 0.03):
         assert latency.round_trip(owner) == 0  # the first statements say too little
-        for _ in range(latency.ENOUGH // 2):
+        for _ in range(latency.ENOUGH // 3 + 1):
             latency.note(owner, seconds)
     assert latency.round_trip(owner) == 0.01
     for _ in range(latency.REMEMBERED):

@@ -76,6 +76,7 @@ async def test_a_verb_by_itself_commits_into_the_test_as_well(isolated: Isolated
             made = await create(db.async_autocommit, Item, {"name": "nail"}, into=ItemRead)
             assert made.id == 1
             assert await names_async(db) == ["nail"]
+            await db._endings[0].here()
 
 
 def test_a_database_that_is_answered_for_is_left_alone_by_single_verbs_too(
