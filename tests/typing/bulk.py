@@ -35,7 +35,7 @@ def synchronously(session: Session) -> None:
     assert_type(create_many(session, Item, ({"code": f"{n}"} for n in range(3))), int)
     assert_type(create_many(session, Item, [{"code": "a"}], into=ItemRead), list[ItemRead])
     assert_type(create_many(session, Item, b"[]", schema=ItemRead), int)
-    create_many(session, Item, b"[]")  # error: mypy[call-overload] pyright[reportCallIssue, reportArgumentType]
+    create_many(session, Item, b"[]")  # error: mypy[arg-type] pyright[reportCallIssue, reportArgumentType]
     assert_type(patch_where(session, select(Item).where(Item.code == "a"), {"code": "b"}), int)
     assert_type(patch_where(session, select(Item), {}, into=ItemRead, everything=True), list[ItemRead])
     assert_type(delete_where(session, select(Item).where(Item.code == "a")), int)

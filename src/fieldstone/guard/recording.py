@@ -26,7 +26,7 @@ from fieldstone.guard.lives import Ending, Query
 from fieldstone.guard.queries import query_of
 from fieldstone.guard.sites import here
 from fieldstone.guard.statements import Statement, is_setup
-from fieldstone.listeners import idle_at_reads
+from fieldstone.listeners import idle_at_plain_writes, idle_at_reads
 
 _OPEN = "fieldstone_guard_open"
 _SESSION = "fieldstone_guard"
@@ -184,6 +184,7 @@ def _begun(session: Session, _transaction: Any, connection: Connection) -> None:
         recorder.used(session)
 
 
+@idle_at_plain_writes
 def _flushing(session: Session, *_rest: Any) -> None:
     for recorder in recorders():
         recorder.used(session)
@@ -240,6 +241,7 @@ def _dropped(session: Session, instance: Any) -> None:
 # Instances
 
 
+@idle_at_plain_writes
 def _loaded(state: InstanceState[Any], context: QueryContext) -> None:
     if recorders():
         query: Any = context.execution_options.get(lives.KEY)
