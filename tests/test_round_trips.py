@@ -207,6 +207,7 @@ async def test_a_generated_route_asks_once(
     install(app, face.database)
     workers = Resource(Worker, name="worker", read=WorkerRead, create=WorkerCreate, update=WorkerUpdate)
     app.include_router(routes(workers, sync=not face.is_async))
+    before = 0
     async with client_of(app) as client:
         for number in range(WARM):
             before = wire[0].round_trips
