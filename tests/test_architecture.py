@@ -66,14 +66,15 @@ ROWS = (
     ),
     Row(
         "reading.composed",
-        "cache database.settings reading.plans reading.exactness reading.expressions reading.assembly "
+        "autocommit cache database.settings reading.plans reading.exactness reading.expressions reading.assembly "
         "reading.preparation reading.composition reading.latency reading.gathering",
         MODELS,
         NO_COMMIT,
     ),
     Row(
         "reading.keyed",
-        "autocommit errors keys reading.assembly reading.gathering reading.plans reading.preparation",
+        "autocommit errors keys reading.assembly reading.composed reading.gathering reading.plans "
+        "reading.preparation",
         MODELS,
         NO_COMMIT,
     ),

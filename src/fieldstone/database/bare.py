@@ -42,6 +42,7 @@ class Bare:
         self.dialect = engine.dialect
         self.owner = engine.pool
         self.driver = engine.dialect.driver
+        self.options = engine.get_execution_options()
         self._lock_timeout = lock_timeout
         # A statement takes asyncpg two messages, and behind a pooler each may meet another server.
         self._parted = pooler and self.driver == "asyncpg"
