@@ -6,8 +6,9 @@ takes no lock waits for the statement that comes next, and goes along with it.
 
 A hop still costs several times what a row by its key does. So in a read-only transaction, where a write-ahead
 log lets nobody wait, a statement first runs right in the event loop, and is stopped after `STEPS` steps of
-SQLite's virtual machine: a fraction of a millisecond. One that was stopped runs in the thread, and so does
-every later one like it. Connections that have a progress handler of their own lose it.
+SQLite's virtual machine: a fraction of a millisecond. One that was stopped runs in the thread, and so do the
+next ones like it, until one is tried again: its values may ask for less. Connections that have a progress
+handler of their own lose it.
 
 Cursors that stream stay as they are, since their rows must not all be fetched at once.
 """
@@ -26,6 +27,7 @@ BEGIN = "BEGIN"
 STEPS = 10_000
 _AT_ONCE = 1_000
 _LONG_ONES = 1_000
+_TRIED_AGAIN = 64
 
 
 def prepare(engine: Engine) -> None:
@@ -56,7 +58,8 @@ class HopConnection(AsyncAdapt_aiosqlite_connection):
     __slots__ = ("brief", "postponed", "unsettled")
 
     _cursor_cls = HopCursor
-    _long: ClassVar[set[str]] = set()
+    # Statements that were stopped, and how many like each run in the thread before one is tried again.
+    _long: ClassVar[dict[str, int]] = {}
 
     def __init__(self, dbapi: Any, connection: Any) -> None:
         super().__init__(dbapi, connection)
@@ -85,15 +88,25 @@ class HopConnection(AsyncAdapt_aiosqlite_connection):
 
     def at_once(self, statement: str, parameters: Any) -> Any:
         """Run a statement here and now; None where that may not be, or takes too long."""
-        if not self.brief or self.unsettled or statement in self._long:
+        if not self.brief or self.unsettled or self._is_long(statement):
             return None
         before, self.postponed = self.postponed, []
         found = _executed_briefly(self.driver_connection._conn, before, statement, parameters)
         if found is None:
             if len(self._long) >= _LONG_ONES:
                 self._long.clear()
-            self._long.add(statement)
+            self._long[statement] = _TRIED_AGAIN
         return found
+
+    def _is_long(self, statement: str) -> bool:
+        left = self._long.get(statement)
+        if left is None:
+            return False
+        if left:
+            self._long[statement] = left - 1
+        else:
+            self._long.pop(statement, None)
+        return left > 0
 
     def cursor(self, server_side: bool = False) -> Any:
         if server_side and self.postponed:

@@ -1,8 +1,9 @@
 """Rows that come as the JSON of a response, when that is wanted, and what to do when one of them is not.
 
-Which way is taken depends on the plan, which says whether the database can, and on the connection: SQLite is
-in the same process, so that what it writes costs no row and no object; PostgreSQL does more work than
-the rows would have been, and is asked where that saves a long way, or where the Database says so.
+Which way is taken depends on the plan, which says whether the database can, and on the connection. SQLite is
+in the same process, so what it writes costs no row and no object. Within a session that is less than what
+its statements for rows cost; without one they cost less. PostgreSQL does more work than the rows would have
+been, and is asked where that saves a long way. The Database may say otherwise.
 """
 
 from __future__ import annotations
@@ -46,11 +47,15 @@ class ByRows(Protocol):
 
 @dataclass(frozen=True)
 class Where:
-    """What decides who writes: the database, what it was told, and what is known of the way there."""
+    """What decides who writes: the database, what it was told, and what is known of the way there.
+
+    `alone`: there is no session. Without one a statement costs SQLite less than what writing JSON adds to it.
+    """
 
     dialect: Dialect
     owner: Any
     options: Mapping[str, Any]
+    alone: bool = False
 
     @classmethod
     def of(cls, connection: Connection) -> Where:
@@ -158,15 +163,22 @@ def compose(
 def compose_directly(
     reader: DirectReader, plan: ReadPlan, key: tuple[Any, ...], taken: Given, derive: Derive, named: Any
 ) -> Steps[ComposedDirectly | None]:
-    """Do the same without a session."""
+    """Do the same without a session.
+
+    What is put around a statement for rows only reads, so it is that statement which has to be known.
+    """
     direct = reader.direct
-    if not is_wanted(plan, Where(direct.dialect, direct.owner, direct.options)):
+    if not is_wanted(plan, Where(direct.dialect, direct.owner, direct.options, alone=True)):
         return None
     rewritten = partial(_rewritten, derive, direct.dialect, reader.added)
     try:
-        return ComposedDirectly((yield from reader.rows((*key, "json"), taken, rewritten, named)))
+        by_rows = reader.prepared(key, taken.binds, derive)
+        found = reader.prepared((*key, "json"), taken.binds, rewritten)
     except Unprepared:
         return None
+    if not (by_rows.stands_alone if reader.more else by_rows.only_reads):
+        return None
+    return ComposedDirectly((yield from reader.run(found, taken, named)))
 
 
 def _rewritten(derive: Derive, dialect: Dialect, added: Options) -> tuple[Statement, Layout]:
@@ -182,7 +194,11 @@ def is_wanted(plan: ReadPlan, where: Where) -> bool:
         return False  # with nothing below them, rows come as fast
     if not _able(plan, where.dialect):
         return False
-    return manner == "database" or where.dialect.name == "sqlite" or latency.round_trip(where.owner) >= FAR
+    if manner == "database":
+        return True
+    if where.dialect.name == "sqlite":
+        return not where.alone
+    return latency.round_trip(where.owner) >= FAR
 
 
 def _able(plan: ReadPlan, dialect: Dialect) -> bool:

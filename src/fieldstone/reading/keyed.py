@@ -67,7 +67,7 @@ def _made(
     direct: Direct, added: Options, model: type[SQLModel], schema: type[BaseModel], beside: tuple[str, ...]
 ) -> Keyed | None:
     made = plan(model, schema)
-    if made.budget > 1 or is_wanted(made, Where(direct.dialect, direct.owner, direct.options)):
+    if made.budget > 1 or is_wanted(made, Where(direct.dialect, direct.owner, direct.options, alone=True)):
         return None
     statement, layout, names = key_statement(made, beside)
     asked = made, f"key {beside}", None
