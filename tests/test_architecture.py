@@ -66,8 +66,8 @@ ROWS = (
     ),
     Row(
         "reading.composed",
-        "autocommit cache database.settings reading.plans reading.exactness reading.expressions reading.assembly "
-        "reading.preparation reading.composition reading.latency reading.gathering",
+        "autocommit cache database.settings reading.plans reading.exactness reading.expressions "
+        "reading.assembly reading.preparation reading.composition reading.latency reading.gathering",
         MODELS,
         NO_COMMIT,
     ),
