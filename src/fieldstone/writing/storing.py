@@ -144,6 +144,7 @@ class Shape:
     """What comes back for a schema: its columns, the key and the version."""
 
     def __init__(self, form: Straight, made: ReadPlan) -> None:
+        self.form = form
         self.plan = made
         self.layout = Layout(made, form.model)
         names = [*made.selected, *([] if form.version is None else [form.version])]
@@ -224,10 +225,10 @@ def to_update(
 
 
 def _forms(model: type[SQLModel], schema: type[BaseModel]) -> tuple[Straight, Shape]:
-    form, shape = straight(model), _shape(model, schema)
-    if form is None or shape is None:
+    shape = _shape(model, schema)
+    if shape is None:
         raise NotStraight
-    return form, shape
+    return shape.form, shape
 
 
 def _order(command: Command | None, values: Mapping[str, Any], shape: Shape) -> Order:
