@@ -101,7 +101,7 @@ class HopConnection(AsyncAdapt_aiosqlite_connection):
         )
 
     async def store(self, statement: str, parameters: Any) -> Any:
-        """Run a statement that writes, as a transaction of its own: here where it may be, else in the thread."""
+        """Run a write as a transaction of its own: here where it may be, else in the thread."""
         found = self._store_at_once(statement, parameters)
         return await self.hop(_executed, statement, parameters) if found is None else found
 

@@ -1,8 +1,8 @@
-"""Pools that hand out connections in the order in which they were asked for.
+"""Pools in which nobody waits for ever for a connection.
 
 SQLAlchemy's give a connection that comes back to whoever asks first, and that is the one that has just
-returned it and goes on, not the one that was woken and has yet to run. Under more clients than connections some
-wait for seconds, while the median waits for nothing. Here whoever asks stands in a line.
+returned it and goes on, not the one that was woken and has yet to run. Under more clients than connections
+some wait for seconds, while the median waits for nothing. Here whoever asks stands in a line (`turns`).
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """Lines in which threads and tasks of this process wait together, and nobody waits for ever.
 
-The line that matters most is that of the writers of a SQLite database. SQLite lets one transaction write and tells the others to try again. Each sleeps, longer every time, and takes
-its chance; so under load the fresh ones pass by those that have waited longest, some for a second and more.
-Here they are woken in the order in which they came.
+The line that matters most is that of the writers of a SQLite database. SQLite lets one transaction write and
+tells the others to try again. Each sleeps, longer every time, and takes its chance; so under load the fresh
+ones pass by those that have waited longest, some for a second and more. Here they are woken in the order in
+which they came.
 
 Other processes stand in no line. For them a writer waits as SQLite does, but only the one whose turn it is.
 
-A connection that nobody closed may be found by the garbage collector, between any two steps of the code below,
-and hands over right there. So the lock may be entered twice by one thread, and every step leaves what the next
-can go on from.
+A connection that nobody closed may be found by the garbage collector, between any two steps of the code
+below, and gives its place back right there. So the lock may be entered twice by one thread, and every step
+leaves what the next can go on from.
 """
 
 from __future__ import annotations
