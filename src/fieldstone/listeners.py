@@ -21,6 +21,8 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from fieldstone.cache import cached
 
+# Who tells events, what they are called, and what gives the listeners of all of them.
+_Watched = tuple[tuple[Any, tuple[str, ...], Callable[[Any], tuple[Any, ...]]], ...]
 ListenerT = TypeVar("ListenerT", bound=Callable[..., Any])
 Options = tuple[ORMOption, ...]
 
@@ -62,7 +64,15 @@ def idle_at_plain_writes(listener: ListenerT) -> ListenerT:
 
 def concerned_by_write(session: Session, model: type[Any]) -> str | None:
     """Name an event that somebody listens to when an instance of this model is written, if any does."""
-    watched = ((session.dispatch, *_SESSIONS), *_events_of(model))
+    return _concerned(((session.dispatch, *_SESSIONS), *_events_of(model)))
+
+
+def concerned_by_delete(session: Session, model: type[Any]) -> str | None:
+    """Name an event that somebody listens to when an instance of this model is deleted, if any does."""
+    return _concerned(((session.dispatch, *_SESSIONS_AT_DELETES), *_events_of_deletes(model)))
+
+
+def _concerned(watched: _Watched) -> str | None:
     # what nobody listens to is one object for all attributes, so each is asked once
     heard = {listeners for events, _, find in watched for listeners in find(events)}
     try:
@@ -89,13 +99,30 @@ _SESSIONS = _names(
     "transient_to_pending",
     "pending_to_persistent",
 )
+_SESSIONS_AT_DELETES = _names(
+    "before_flush",
+    "after_flush",
+    "after_flush_postexec",
+    "loaded_as_persistent",
+    "persistent_to_deleted",
+    "deleted_to_detached",
+    "deleted_to_persistent",
+)
+_MAPPERS_AT_DELETES = _names("before_delete", "after_delete")
+_LOADS = _names("load")
 _MAPPERS = _names("before_insert", "after_insert", "before_update", "after_update")
 _INSTANCES = _names("init", "init_failure", "load", "refresh_flush")
 _ATTRIBUTES = _names("set", "init_scalar", "remove")
 
 
 @cached
-def _events_of(model: type[Any]) -> tuple[tuple[Any, tuple[str, ...], Callable[[Any], tuple[Any, ...]]], ...]:
+def _events_of_deletes(model: type[Any]) -> _Watched:
+    mapper = sa_inspect(model)
+    return ((mapper.dispatch, *_MAPPERS_AT_DELETES), (mapper.class_manager.dispatch, *_LOADS))
+
+
+@cached
+def _events_of(model: type[Any]) -> _Watched:
     mapper = sa_inspect(model)
     manager = mapper.class_manager
     attributes = [(manager[one.key].dispatch, *_ATTRIBUTES) for one in mapper.column_attrs]
