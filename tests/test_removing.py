@@ -87,11 +87,7 @@ async def _outcome(face: Face, session: Any, case: Case) -> Any:
 @pytest.mark.parametrize("name", CASES)
 async def test_both_ways_are_one(filled: Face, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     face, case = filled, CASES[name]
-    found: list[Any] = []
-    find: Any = single._found  # which an ordinary delete begins with
-    monkeypatch.setattr(
-        single, "_found", lambda *given, **options: found.append(given) or find(*given, **options)
-    )
+    found = _finds(monkeypatch)
     async with face.transaction() as session:
         ordinary = await _outcome(face, session, case)
         if ordinary is not None:
@@ -103,6 +99,19 @@ async def test_both_ways_are_one(filled: Face, name: str, monkeypatch: pytest.Mo
     assert bool(found) is not case[3]
     async with face.transaction(read_only=True) as session:
         assert (direct, await face.run(session, _rows)) == (ordinary, left)
+
+
+def _finds(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Collect the keys that a session looks for, with which an ordinary delete begins."""
+    found: list[Any] = []
+    find: Any = single._found
+
+    def noted(session: Session, model: Any, key: Any, **options: Any) -> Any:
+        found.append(key)
+        return find(session, model, key, **options)
+
+    monkeypatch.setattr(single, "_found", noted)
+    return found
 
 
 def _alone(face: Face) -> Any:

@@ -25,6 +25,8 @@ from fieldstone.writing.single import delete
 from fieldstone.writing.storing import NotStraight, counted, key_of
 from fieldstone.writing.versions import Version
 
+__all__ = ["delete", "why_not"]
+
 
 @delete.direct
 def _delete_at_once(
