@@ -10,6 +10,9 @@ SQLite's virtual machine: a fraction of a millisecond. One that was stopped runs
 next ones like it, until one is tried again: its values may ask for less. Connections that have a progress
 handler of their own lose it.
 
+A write that is a transaction of its own does the same, where it has to wait neither for another process nor
+for a disk; one in `_CHECKPOINT` runs in the thread, where its commit may move the log into the database.
+
 Cursors that stream stay as they are, since their rows must not all be fetched at once.
 """
 
@@ -28,6 +31,7 @@ STEPS = 10_000
 _AT_ONCE = 1_000
 _LONG_ONES = 1_000
 _TRIED_AGAIN = 64
+_CHECKPOINT = 200
 
 
 def prepare(engine: Engine) -> None:
@@ -53,9 +57,11 @@ class HopConnection(AsyncAdapt_aiosqlite_connection):
 
     `unsettled`: a call may still be waiting in the thread, so nobody knows whether a transaction is open.
     `brief`: until the transaction ends, what is short may run in the event loop.
+    `frame`: what is run before and after a write in the event loop; empty where none may run there.
+    `stores`: how many writes of their own there were.
     """
 
-    __slots__ = ("brief", "postponed", "unsettled")
+    __slots__ = ("brief", "frame", "postponed", "stores", "unsettled")
 
     _cursor_cls = HopCursor
     # Statements that were stopped, and how many like each run in the thread before one is tried again.
@@ -66,6 +72,8 @@ class HopConnection(AsyncAdapt_aiosqlite_connection):
         self.postponed: list[str] = []
         self.unsettled = False
         self.brief = False
+        self.frame: tuple[str, str] | tuple[()] | None = None
+        self.stores = 0
 
     def postpone(self, *statements: str) -> None:
         """Run statements that cannot fail together with the next one, or not at all where none comes."""
@@ -91,7 +99,34 @@ class HopConnection(AsyncAdapt_aiosqlite_connection):
         if not self.brief or self.unsettled or self._is_long(statement):
             return None
         before, self.postponed = self.postponed, []
-        found = _executed_briefly(self.driver_connection._conn, before, statement, parameters)
+        return self._unless_long(
+            statement, _executed_briefly(self.driver_connection._conn, before, statement, parameters)
+        )
+
+    async def store(self, statement: str, parameters: Any) -> Any:
+        """Run a write as a transaction of its own: here where it may be, else in the thread."""
+        found = self._store_at_once(statement, parameters)
+        return await self.hop(_executed, statement, parameters) if found is None else found
+
+    def _store_at_once(self, statement: str, parameters: Any) -> Any:
+        self.stores += 1
+        if self.unsettled or self._is_long(statement) or self.stores % _CHECKPOINT == 0:
+            return None
+        connection = self.driver_connection._conn
+        if self.frame is None:
+            self.frame = _frame(connection)
+        if not self.frame:
+            return None
+        before, self.postponed = self.postponed, []
+        try:
+            found = _stored_briefly(connection, before, self.frame, statement, parameters)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return None  # another process writes, and is waited for in the thread
+        return self._unless_long(statement, found)
+
+    def _unless_long(self, statement: str, found: Any) -> Any:
         if found is None:
             if len(self._long) >= _LONG_ONES:
                 self._long.clear()
@@ -191,6 +226,42 @@ def _executed_briefly(connection: sqlite3.Connection, before: Before, statement:
         return None
     finally:
         connection.set_progress_handler(None, _AT_ONCE)
+
+
+def _frame(connection: sqlite3.Connection) -> tuple[str, str] | tuple[()]:
+    """Say what goes around a write in the event loop, where nothing may wait: for a lock, or for a disk.
+
+    Only a write-ahead log is written without waiting for the disk, by commits that make no checkpoint.
+    """
+    names = ("journal_mode", "synchronous", "busy_timeout", "wal_autocheckpoint")
+    mode, synchronous, patience, pages = [
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names
+    ]
+    if mode != "wal" or synchronous > 1:
+        return ()
+    settings = "PRAGMA busy_timeout = {}; PRAGMA wal_autocheckpoint = {};"
+    return settings.format(0, 0) + "BEGIN IMMEDIATE", settings.format(patience, pages)
+
+
+def _stored_briefly(
+    connection: sqlite3.Connection, before: Before, frame: tuple[str, str], statement: str, parameters: Any
+) -> Any:
+    """Run a write in the event loop; None, and nothing stored, where it takes long.
+
+    A transaction is around it because a statement that was stopped on its own may have been stored.
+    The settings go as a script: SQLite heeds them when it reads them, not when a kept statement runs again.
+    """
+    first, last = frame
+    try:
+        connection.executescript("; ".join([*before, first]))
+        found = _executed_briefly(connection, (), statement, parameters)
+        if found is not None:
+            connection.execute("COMMIT")
+        return found
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        connection.executescript(last)
 
 
 def _executed_many(connection: sqlite3.Connection, before: Before, statement: str, parameters: Any) -> Any:
