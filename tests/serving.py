@@ -7,7 +7,7 @@ SQLite both check at COMMIT is how a commit is made to fail for real.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -158,18 +158,23 @@ async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @asynccontextmanager
 async def client_on(face: Face, make: Callable[..., FastAPI]) -> AsyncIterator[httpx.AsyncClient]:
-    """Call the application that a function makes, on the database of a face.
-
-    It is made once for all tests, since its routes take longer to make than most tests to run.
-    """
-    with override(_made(make, sync=not face.is_async), face.database) as app:
+    """Call the application that a function makes, on the database of a face."""
+    with served(make, face.database, sync=not face.is_async) as app:
         async with client_of(app) as client:
             yield client
 
 
+def served(make: Callable[..., FastAPI], database: Database, **how: bool) -> AbstractContextManager[FastAPI]:
+    """Give the application that a function makes, on a database, to be left as it is.
+
+    It is made once for all tests, since its routes take longer to make than most tests to run.
+    """
+    return override(_made(make, **how), database)
+
+
 @cache
-def _made(make: Callable[..., FastAPI], *, sync: bool) -> FastAPI:
-    return make(Database("sqlite://"), sync=sync)
+def _made(make: Callable[..., FastAPI], **how: bool) -> FastAPI:
+    return make(Database("sqlite://"), **how)
 
 
 async def stored_teams(face: Face) -> list[str]:
