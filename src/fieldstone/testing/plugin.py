@@ -229,7 +229,7 @@ async def _anyio_async_client(
 
 @pytest.fixture
 def make(request: pytest.FixtureRequest) -> Make | AsyncMake:
-    """Give what stores rows on the session of the test, `session` or in an asynchronous test `async_session`."""
+    """Give what stores rows on the session of the test: `session`, or `async_session` in an async test."""
     from fieldstone.testing.making import AsyncMake, Make
 
     if _is_asynchronous(request):
