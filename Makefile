@@ -34,7 +34,7 @@ bench:
 
 fuzz:
 	@sh tools/environment.sh dev
-	@FUZZ_CASES=1400 $(PY) -m pytest -n auto --timeout 3600 tests/hostile/test_hostile_schema.py $(ARGS)
+	@FUZZ_CASES=550 $(PY) -m pytest -n auto --timeout 3600 tests/hostile/test_hostile_schema.py $(ARGS)
 
 docs:
 	@sh tools/environment.sh dev

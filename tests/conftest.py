@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import MetaData
 
 from fieldstone import Database
 from fieldstone.testing.lending import Lender
-from fieldstone.testing.templates import EMPTY, Dialect, schema_of
+from fieldstone.testing.templates import EMPTY, Dialect, Schema, schema_of
 from tests import domain
 from tests.faces import DIALECTS, FACES, Face, Lend, LentFace, face_name
 
@@ -22,6 +23,12 @@ FreshUrl = Callable[[Dialect], str]
 # new ones: HYPOTHESIS_PROFILE=default.
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let collections of garbage pass by what stays: they would take half a second each."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -41,17 +48,28 @@ def lend(fieldstone_lender: Lender) -> Iterator[Lend]:
     """Lend databases of a dialect, empty or with tables, as many as are asked for; gone after the test."""
     with ExitStack() as lent:
 
-        def one(dialect: Dialect, tables: MetaData | None) -> str:
-            schema = EMPTY if tables is None else schema_of(tables)
-            return lent.enter_context(fieldstone_lender.templates(dialect).lend(schema))
+        def one(dialect: Dialect, *tables: MetaData) -> str:
+            return lent.enter_context(fieldstone_lender.templates(dialect).lend(_schema_of(tables)))
 
         yield one
+
+
+def _schema_of(tables: Sequence[MetaData]) -> Schema:
+    """Say that a database has the tables of several metadata, or none."""
+    if len(tables) < 2:
+        return schema_of(tables[0]) if tables else EMPTY
+
+    def prepare(database: Database) -> None:
+        for metadata in tables:
+            database.create_all(metadata)
+
+    return Schema(tuple(schema_of(metadata).key for metadata in tables), prepare)
 
 
 @pytest.fixture
 def fresh_url(lend: Lend) -> FreshUrl:
     """Give URLs of new, empty databases of a dialect, as many as are asked for; gone after the test."""
-    return lambda dialect: lend(dialect, None)
+    return lambda dialect: lend(dialect)
 
 
 @pytest.fixture(params=DIALECTS)

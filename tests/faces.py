@@ -22,7 +22,7 @@ from fieldstone import Database
 from fieldstone.testing.templates import Dialect as Dialect
 
 AnySession = Session | AsyncSession
-Lend = Callable[[Dialect, MetaData | None], str]
+Lend = Callable[..., str]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -118,13 +118,13 @@ class LentFace(Face):
         self._lend = lend
         self._dialect: Dialect = dialect
         self._database: Database | None = None
-        self._tables: MetaData | None = None
+        self._tables: list[MetaData] = []
         self.is_async = is_async
 
     @property
     def database(self) -> Database:  # type: ignore[override]  # it is only read
         if self._database is None:
-            self._database = Database(self._lend(self._dialect, self._tables))
+            self._database = Database(self._lend(self._dialect, *self._tables))
         return self._database
 
     @property
@@ -133,9 +133,8 @@ class LentFace(Face):
 
     async def create_all(self, tables: MetaData | Iterable[type[SQLModel]] | None = None) -> None:
         """Have the tables in the database from the start, where nothing has asked for it yet."""
-        first = self._database is None and self._tables is None
-        if first and (tables is None or isinstance(tables, MetaData)):
-            self._tables = SQLModel.metadata if tables is None else tables
+        if self._database is None and (tables is None or isinstance(tables, MetaData)):
+            self._tables.append(SQLModel.metadata if tables is None else tables)
         else:
             await super().create_all(tables)
 

@@ -6,18 +6,20 @@ SQLite both check at COMMIT is how a commit is made to fail for real.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import httpx2 as httpx
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from sqlalchemy import Column, ForeignKey, Integer, MetaData
 from sqlalchemy.orm import registry
 from sqlmodel import select
 
 from fieldstone import Database, Field, Json, Model, Relationship, Resource, StoredAs, Timestamps, partial
 from fieldstone.fastapi import install, routes
+from fieldstone.testing import override
 from tests.faces import Face
 
 METADATA = MetaData()
@@ -136,9 +138,14 @@ def application(database: Database, *, sync: bool) -> FastAPI:
     """Serve every table of this module."""
     app = FastAPI(title="Jobs")
     install(app, database)
-    for resource in (teams, jobs, agents, duties):
-        app.include_router(routes(resource, sync=sync))
+    for router in _routers(sync=sync):
+        app.include_router(router)
     return app
+
+
+@cache
+def _routers(*, sync: bool) -> list[APIRouter]:
+    return [routes(resource, sync=sync) for resource in (teams, jobs, agents, duties)]
 
 
 @asynccontextmanager
@@ -147,6 +154,27 @@ async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
+
+
+@asynccontextmanager
+async def client_on(face: Face, make: Callable[..., FastAPI]) -> AsyncIterator[httpx.AsyncClient]:
+    """Call the application that a function makes, on the database of a face."""
+    with served(make, face.database, sync=not face.is_async) as app:
+        async with client_of(app) as client:
+            yield client
+
+
+def served(make: Callable[..., FastAPI], database: Database, **how: bool) -> AbstractContextManager[FastAPI]:
+    """Give the application that a function makes, on a database, to be left as it is.
+
+    It is made once for all tests, since its routes take longer to make than most tests to run.
+    """
+    return override(_made(make, **how), database)
+
+
+@cache
+def _made(make: Callable[..., FastAPI], **how: bool) -> FastAPI:
+    return make(Database("sqlite://"), **how)
 
 
 async def stored_teams(face: Face) -> list[str]:

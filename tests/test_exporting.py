@@ -41,7 +41,7 @@ from tests.domain import (
     sample,
 )
 from tests.faces import Face
-from tests.serving import client_of
+from tests.serving import client_of, client_on
 
 
 class TaskLine(SubtaskRead):
@@ -72,7 +72,7 @@ tasks = Resource(
 
 @pytest.fixture
 async def client(stored: Face) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(application(stored.database, sync=not stored.is_async)) as client:
+    async with client_on(stored, application) as client:
         yield client
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import tracemalloc
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,12 +17,13 @@ from sqlmodel import col, select
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
-from fieldstone import Field, Model, Resource, stream, to_csv
+from fieldstone import Database, Field, Model, Resource, stream, to_csv
 from fieldstone.fastapi import AsyncStreamSession, StreamSession, install, routes
 from tests.faces import Face
+from tests.serving import served
 
 NOTES = MetaData()
-MANY = 20_000
+MANY = 12_000
 
 
 class NoteModel(Model, registry=registry(metadata=NOTES)):
@@ -63,7 +65,7 @@ async def async_export(session: AsyncStreamSession, view: str = "full") -> Strea
 
 
 @pytest.fixture
-async def app(face: Face) -> FastAPI:
+async def app(face: Face) -> AsyncIterator[FastAPI]:
     """An application that exports the notes of a filled table, by a made route and by a written one."""
     await face.create_all(NOTES)
     fill = text(
@@ -72,10 +74,15 @@ async def app(face: Face) -> FastAPI:
     )
     async with face.transaction() as session:
         await face.run(session, lambda s: s.connection().execute(fill, {"many": MANY}))
+    with served(application, face.database, sync=not face.is_async) as app:
+        yield app
+
+
+def application(database: Database, *, sync: bool) -> FastAPI:
     app = FastAPI()
-    install(app, face.database)
-    app.include_router(routes(notes, sync=not face.is_async))
-    app.get("/written.csv")(async_export if face.is_async else export)
+    install(app, database)
+    app.include_router(routes(notes, sync=sync))
+    app.get("/written.csv")(export if sync else async_export)
     return app
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from tests import serving
 from tests.faces import Face
-from tests.serving import application, client_of
+from tests.serving import application, client_on
 
 
 @pytest.fixture
 async def client(face: Face) -> AsyncIterator[httpx.AsyncClient]:
     await face.create_all(serving.METADATA)
-    async with client_of(application(face.database, sync=not face.is_async)) as client:
+    async with client_on(face, application) as client:
         yield client
 
 

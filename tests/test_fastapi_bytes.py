@@ -15,7 +15,7 @@ from fieldstone.fastapi import AsyncReadSession, ETag, ReadSession, install, rou
 from fieldstone.fastapi import bodies as bodies_room
 from tests import serving
 from tests.faces import Face
-from tests.serving import Job, JobRead, client_of
+from tests.serving import Job, JobRead, client_of, client_on
 
 
 class Envelope(JSONResponse):
@@ -37,7 +37,7 @@ async def accepted(response: Response) -> None:
 @pytest.fixture
 async def filled(face: Face) -> Face:
     await face.create_all(serving.METADATA)
-    async with client_of(serving.application(face.database, sync=not face.is_async)) as client:
+    async with client_on(face, serving.application) as client:
         await client.post("/teams", json={"name": "Blue ☂ \u2028 <&>"})
         for number in range(3):
             body = {"title": f"Job {number}", "team_id": 1, "weight": 1e20, "details": {"b": [1, None]}}

@@ -12,7 +12,7 @@ from fieldstone import Model, create, get, patch
 from fieldstone.fastapi import AsyncReadSession, AsyncWriteSession, install, routes
 from tests import serving
 from tests.faces import Face
-from tests.serving import Agent, AgentRead, Job, Team, application, client_of
+from tests.serving import Agent, AgentRead, Job, Team, application, client_of, client_on
 
 
 class TeamNew(Model):
@@ -26,7 +26,7 @@ class JobNew(Model):
 @pytest.fixture
 async def client(face: Face) -> AsyncIterator[httpx.AsyncClient]:
     await face.create_all(serving.METADATA)
-    async with client_of(application(face.database, sync=not face.is_async)) as client:
+    async with client_on(face, application) as client:
         yield client
 
 

@@ -28,7 +28,7 @@ from fieldstone import (
 from fieldstone.fastapi import AsyncReadSession, AsyncWriteSession, ReadSession, WriteSession, install
 from tests import serving
 from tests.faces import Face
-from tests.serving import application, client_of
+from tests.serving import application, client_of, client_on
 
 PROBLEM = "urn:problem-type:fieldstone:"
 
@@ -36,7 +36,7 @@ PROBLEM = "urn:problem-type:fieldstone:"
 @pytest.fixture
 async def client(face: Face) -> AsyncIterator[httpx.AsyncClient]:
     await face.create_all(serving.METADATA)
-    async with client_of(application(face.database, sync=not face.is_async)) as client:
+    async with client_on(face, application) as client:
         yield client
 
 

@@ -19,7 +19,7 @@ from fieldstone.fastapi import AsyncWriteSession, install, problem_responses, ro
 from fieldstone.testing import count_statements
 from tests import serving
 from tests.faces import Face
-from tests.serving import application, client_of
+from tests.serving import application, client_of, client_on
 
 
 class PlainModel(SQLModel, registry=registry(metadata=MetaData())):
@@ -43,7 +43,7 @@ class HeroCreate(SQLModel):
 @pytest.fixture
 async def client(face: Face) -> AsyncIterator[httpx.AsyncClient]:
     await face.create_all(serving.METADATA)
-    async with client_of(application(face.database, sync=not face.is_async)) as client:
+    async with client_on(face, application) as client:
         yield client
 
 

@@ -17,7 +17,8 @@ from sqlalchemy.orm import registry
 
 from fieldstone import Database, Field, Json, Model, Resource, Timestamps, UtcDatetime, ZeroAsNull, partial
 from fieldstone.fastapi import install, routes
-from tests.serving import client_of
+from tests.faces import DIALECTS, Lend, LentFace
+from tests.serving import client_on
 
 METADATA = MetaData()
 
@@ -106,14 +107,22 @@ AWKWARD = [
 ]
 
 
-@pytest.fixture
-async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    await database.create_all_async(METADATA)
+@pytest.fixture(params=DIALECTS)
+async def client(
+    anyio_backend: str, request: pytest.FixtureRequest, lend: Lend
+) -> AsyncIterator[httpx.AsyncClient]:
+    face = LentFace(lend, request.param, is_async=True)
+    await face.create_all(METADATA)
+    async with client_on(face, application) as client:
+        yield client
+    await face.aclose()
+
+
+def application(database: Database, *, sync: bool) -> FastAPI:
     app = FastAPI()
     install(app, database)
-    app.include_router(routes(samples))
-    async with client_of(app) as client:
-        yield client
+    app.include_router(routes(samples, sync=sync))
+    return app
 
 
 @pytest.mark.parametrize("field", SampleBase.model_fields)

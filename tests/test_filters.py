@@ -17,6 +17,7 @@ from tests import domain, filtered
 from tests.faces import Face
 from tests.filtered import Colour, Level, Sample, SampleRead, samples, tasks
 
+SAMPLES = samples()
 TOKEN = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 
 
@@ -55,7 +56,7 @@ async def domain_face(face: Face) -> Face:
 
 async def found(face: Face, query: Any) -> list[int]:
     """Give the keys of the samples that a query finds, in its order."""
-    resource = samples()
+    resource = SAMPLES
     async with face.transaction(read_only=True) as session:
         rows = await face(fetch, session, resource.select(resource.selection(query)), SampleRead)
     return [row.id for row in rows] if "sort" in str(query) else sorted(row.id for row in rows)

@@ -10,6 +10,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from openapi_spec_validator import validate
 
+from fieldstone import Database
 from fieldstone.fastapi import install, routes
 from fieldstone.fastapi.listing import OWN
 from fieldstone.filters.grammar import RESERVED
@@ -17,16 +18,16 @@ from fieldstone.testing import count_statements
 from tests import domain, filtered
 from tests.faces import Face
 from tests.filtered import plains, samples, tasks
-from tests.serving import client_of
+from tests.serving import client_of, client_on
 
 pytestmark = pytest.mark.usefixtures("by_rows")
 
 
-def application(face: Face) -> FastAPI:
+def application(database: Database, *, sync: bool) -> FastAPI:
     app = FastAPI()
-    install(app, face.database)
+    install(app, database)
     for resource in (tasks, samples(), plains):
-        app.include_router(routes(resource, sync=not face.is_async))
+        app.include_router(routes(resource, sync=sync))
     return app
 
 
@@ -39,7 +40,7 @@ async def client(face: Face) -> AsyncIterator[httpx.AsyncClient]:
         session.add_all(
             [*domain.sample(), filtered.Sample(id=1, name="One"), filtered.Plain(id=1, name="One")]
         )
-    async with client_of(application(face)) as client:
+    async with client_on(face, application) as client:
         yield client
 
 

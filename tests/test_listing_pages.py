@@ -21,7 +21,7 @@ from tests import filtered
 from tests.domain import SubtaskRead, Task, TaskRead
 from tests.faces import Face
 from tests.filtered import Sample, SampleRead
-from tests.serving import client_of
+from tests.serving import client_of, client_on
 
 T: Any = Task
 
@@ -48,7 +48,7 @@ pytestmark = pytest.mark.usefixtures("by_rows")
 
 @pytest.fixture
 async def client(stored: Face) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(application(stored.database, sync=not stored.is_async)) as client:
+    async with client_on(stored, application) as client:
         yield client
 
 

@@ -15,7 +15,7 @@ from fieldstone.fastapi import install, routes
 from fieldstone.testing import count_statements
 from tests.domain import SubtaskRead, Task, TaskFull, TaskRead, TaskTree
 from tests.faces import Face
-from tests.serving import client_of
+from tests.serving import client_of, client_on
 
 pytestmark = pytest.mark.usefixtures("by_rows")
 
@@ -35,7 +35,7 @@ by_cursor = Resource(Task, read=TaskRead, views=VIEWS, paging="keyset", name="bo
 
 @pytest.fixture
 async def client(stored: Face) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(application(stored.database, sync=not stored.is_async)) as client:
+    async with client_on(stored, application) as client:
         yield client
 
 

@@ -18,6 +18,9 @@ from sqlmodel import Session, col, select
 
 from fieldstone import Cursors, Database, Field, Model, page, seek
 from fieldstone.models import NAMING_CONVENTION
+from fieldstone.testing.lending import Lender
+from fieldstone.testing.templates import schema_of
+from tests.faces import DIALECTS
 
 METADATA = MetaData(naming_convention=NAMING_CONVENTION)
 ROWS = 30_000
@@ -63,14 +66,19 @@ FILL = """
 """
 
 
-@pytest.fixture
-def filled(database: Database) -> Database:
-    """Many entries: three at a time, half of them done, two thirds of them with a rank."""
+def fill(database: Database) -> None:
     METADATA.create_all(database.engine)
     with database.engine.begin() as connection:
         connection.execute(text(FILL), {"rows": ROWS})
         connection.execute(text("ANALYZE"))
-    return database
+
+
+@pytest.fixture(scope="module", params=DIALECTS)
+def filled(request: pytest.FixtureRequest, fieldstone_lender: Lender) -> Iterator[Database]:
+    """Many entries: three at a time, half of them done, two thirds of them with a rank; for reading only."""
+    lent = fieldstone_lender.templates(request.param).lend(schema_of(METADATA, fill))
+    with lent as url, Database(url) as database:
+        yield database
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from fieldstone.testing import count_statements
 from tests import edited
 from tests.edited import Remark, application
 from tests.faces import Face
-from tests.serving import client_of
+from tests.serving import client_on
 
 TAG = re.compile(r'"(?P<version>\d+)-[0-9a-f]{24}"')
 EVERY = ["/sheets", "/cards", "/scripts"]
@@ -28,7 +28,7 @@ EVERY = ["/sheets", "/cards", "/scripts"]
 async def client(face: Face) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client, to a server where each resource has its row 1."""
     await face.create_all(edited.METADATA)
-    async with client_of(application(face.database, sync=not face.is_async)) as client:
+    async with client_on(face, application) as client:
         for path in EVERY:
             await client.post(path, json={"title": "First"})
         yield client

@@ -61,7 +61,7 @@ from tests.archive import Tag as Label
 from tests.chronicled import Ticket
 from tests.domain import SubtaskRead, Tag, Task, TaskFull, TaskTree, Worker, WorkerRead
 from tests.faces import Face
-from tests.serving import application, client_of
+from tests.serving import application, client_on
 
 DOCS = Path(__file__).parents[1] / "docs"
 T: Any = Task
@@ -224,7 +224,7 @@ async def test_routes_cost_what_the_pages_say(face: Face) -> None:
     async with face.transaction() as session:
         session.add(serving.Team(name="A"))
     counted = {}
-    async with client_of(application(face.database, sync=not face.is_async)) as client:
+    async with client_on(face, application) as client:
         for words, method, address, body in ROUTES:
             with count_statements(face.database) as statements:
                 answer = await client.request(method, address, json=body)

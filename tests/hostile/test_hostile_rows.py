@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from fieldstone import Database
 from fieldstone.template.app import create_app
 from tests.hostile.attack import plant
-from tests.serving import client_of
+from tests.serving import client_of, served
 from tests.template.markup import parse
 from tests.template.migrated import migrated
 
@@ -66,8 +66,9 @@ async def planted(database: Database) -> Database:
 
 @pytest.fixture
 async def client(planted: Database) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(create_app(planted)) as client:
-        yield client
+    with served(create_app, planted) as app:
+        async with client_of(app) as client:
+            yield client
 
 
 def write_badly(database: Database, table: str, row: str, change: str) -> None:
@@ -135,6 +136,7 @@ async def test_a_word_where_sqlite_should_hold_something_else_breaks_no_list_and
         migrated(database)
         plant(database)
         write_badly(database, "task", "id = 1", change)
-        async with client_of(create_app(database)) as client:
-            for path in (*PROGRAMS, *PEOPLE):
-                assert (await client.get(path)).status_code == 200, path
+        with served(create_app, database) as app:
+            async with client_of(app) as client:
+                for path in (*PROGRAMS, *PEOPLE):
+                    assert (await client.get(path)).status_code == 200, path

@@ -8,19 +8,23 @@ from typing import Annotated, Any
 
 import httpx2 as httpx
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 from sqlmodel import Session, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone import ConfigurationError, Database
-from fieldstone.fastapi import WriteSession, install
+from fieldstone.fastapi import ReadSession, WriteSession, install
 from fieldstone.testing import override
 from fieldstone.testing.clients import async_client_of, client_of
 from fieldstone.testing.sessions import session_on
 from tests.kit import shop
 from tests.kit.shop import Item
+
+
+def read_items(session: ReadSession) -> list[str]:
+    return stored(session)
 
 
 def stored(session: Session) -> list[str]:
@@ -107,6 +111,22 @@ def test_an_application_made_with_the_tests_database_needs_no_override(
 def test_an_application_without_a_startup_may_be_used_unentered(db: Database) -> None:
     with override(shop.by_hand, db, shop.get_session):
         assert TestClient(shop.by_hand).post("/items", json={"name": "nail"}).json() == 1
+
+
+def test_an_included_router_is_no_startup_and_hides_none(db: Database) -> None:
+    for lifespan, expected in ((None, 200), (shop.installed.router.lifespan_context, None)):
+        app = FastAPI(lifespan=lifespan)
+        install(app, db)
+        router = APIRouter()
+        router.get("/items")(read_items)
+        app.include_router(router)
+        with override(app, db):
+            client = TestClient(app)
+            if expected is None:
+                with pytest.raises(ConfigurationError, match="has not run"):
+                    client.get("/items")
+            else:
+                assert client.get("/items").status_code == expected
 
 
 def test_a_startup_that_has_not_run_is_an_error(db: Database) -> None:

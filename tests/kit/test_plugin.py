@@ -124,6 +124,25 @@ def test_the_same_tests_run_on_both_databases_in_several_processes(tmp_path: Pat
     assert "test_untouched[" not in said
 
 
+WATCHED = """
+from sqlmodel import select
+from fieldstone.testing import Make
+from shop_app import Item
+
+def test_watched(watch, make: Make, session) -> None:
+    names = [item.name for item in make.many(Item, 3)]
+    for name in names:
+        session.exec(select(Item).where(Item.name == name)).one()
+"""
+
+
+def test_a_watched_test_fails_with_the_line(tmp_path: Path) -> None:
+    said = run(project(tmp_path, test_watched=WATCHED), *PLAIN)
+    assert "1 passed, 1 error" in said, said
+    assert "ERROR at teardown of test_watched" in said
+    assert re.search(r"query ran 3 times with other values, at test_watched\.py:\d+ in test_watched", said)
+
+
 def test_a_run_on_postgresql_alone_marks_nothing(tmp_path: Path, postgres_url: str) -> None:
     said = run(
         project(tmp_path, test_shop=BOTH),

@@ -10,6 +10,7 @@ import pytest
 from fieldstone import Database
 from fieldstone.template.app import create_app
 from fieldstone.template.seed import seed
+from tests.serving import served
 from tests.template.migrated import migrated
 from tests.template.visitor import Visitor
 
@@ -27,9 +28,10 @@ async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
     """A program that talks to the app over an empty database, or the planted one."""
     migrated(database)
     # An error that becomes a 500 is answered, as a server would, and not raised into the test.
-    transport = httpx.ASGITransport(create_app(database), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://app.test") as client:
-        yield client
+    with served(create_app, database) as app:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://app.test") as client:
+            yield client
 
 
 @pytest.fixture

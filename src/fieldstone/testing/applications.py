@@ -103,9 +103,14 @@ class _Startup:
 
 
 def _has_startup(app: FastAPI) -> bool:
-    innermost = inspect.unwrap(app.router.lifespan_context)
-    by_default = type(innermost).__name__ == "_DefaultLifespan"
-    return not by_default or bool(app.router.on_startup)
+    return not _does_nothing(app.router.lifespan_context) or bool(app.router.on_startup)
+
+
+def _does_nothing(lifespan: Any) -> bool:
+    innermost = inspect.unwrap(lifespan)
+    if getattr(innermost, "__name__", "") == "merged_lifespan":  # include_router() makes one out of two
+        return all(_does_nothing(part) for part in inspect.getclosurevars(innermost).nonlocals.values())
+    return type(innermost).__name__ == "_DefaultLifespan"
 
 
 @contextmanager

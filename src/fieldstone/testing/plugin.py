@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fieldstone.guard import Watch
     from fieldstone.testing.histories import MigrationsCheck
     from fieldstone.testing.lending import Lender
+    from fieldstone.testing.making import AsyncMake, Make
     from fieldstone.testing.queries import Budgeted
     from fieldstone.testing.snapshots import SchemaSnapshot
     from fieldstone.testing.templates import Dialect, Schema
@@ -166,7 +167,7 @@ def db(
     if request.node.get_closest_marker("real_commits"):
         lent: Any = fieldstone_lender.committed(fieldstone_dialect, fieldstone_schema)
     else:
-        synchronous = not inspect.iscoroutinefunction(getattr(request.node, "obj", None))
+        synchronous = not _is_asynchronous(request)
         lent = fieldstone_lender.isolated(fieldstone_dialect, fieldstone_schema, synchronous=synchronous)
     with lent as database:
         yield database
@@ -227,6 +228,28 @@ async def _anyio_async_client(
 
 
 @pytest.fixture
+def make(request: pytest.FixtureRequest) -> Make | AsyncMake:
+    """Give what stores rows on the session of the test: `session`, or `async_session` in an async test."""
+    from fieldstone.testing.making import AsyncMake, Make
+
+    if _is_asynchronous(request):
+        return AsyncMake(request.getfixturevalue("async_session"))
+    return Make(request.getfixturevalue("session"))
+
+
+@pytest.fixture
+def watch(request: pytest.FixtureRequest) -> Iterator[Watch]:
+    """Fail the test if anything in it is one of the mistakes that the guard knows."""
+    from fieldstone.testing import queries
+
+    for name in ("session", "async_session", "make"):  # what these end with is no part of the test
+        if name in request.fixturenames:
+            request.getfixturevalue(name)
+    with queries.watch() as watched:
+        yield watched
+
+
+@pytest.fixture
 def max_queries() -> Budgeted:
     """Give a block that may send so many statements, or as many as a plan says."""
     from fieldstone.testing import queries
@@ -266,6 +289,10 @@ def check_migrations(fieldstone_lender: Lender, fieldstone_dialect: Dialect) -> 
     from fieldstone.testing.histories import MigrationsCheck
 
     return MigrationsCheck(fieldstone_lender.templates(fieldstone_dialect))
+
+
+def _is_asynchronous(request: pytest.FixtureRequest) -> bool:
+    return inspect.iscoroutinefunction(getattr(request.node, "obj", None))
 
 
 def _run_by_the_tests_plugin(request: pytest.FixtureRequest, name: str) -> Any:

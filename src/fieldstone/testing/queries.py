@@ -32,6 +32,11 @@ def exact_queries(number: Budget, /) -> AbstractContextManager[Recorder]:
     return guard.exact_queries(number, everywhere=True)
 
 
+def watch() -> Watch:
+    """Fail a block in which something is one of the mistakes that the guard knows."""
+    return guard.watch(everywhere=True)
+
+
 def no_n_plus_one(*, allow: Iterable[str | QueryableAttribute[Any]] = ()) -> AbstractContextManager[Watch]:
     """Fail a block that sends one statement for each of many rows; `allow` names paths or relationships."""
     return guard.no_n_plus_one(allow=allow, everywhere=True)

@@ -7,6 +7,7 @@ postgres_templates.py.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -73,36 +74,41 @@ class SqliteTemplates:
         """Yield the URL of a file of its own."""
         self._lent += 1
         file = self._directory / f"database_{self._lent}.db"
-        with closing(sqlite3.connect(file)) as copy:
-            self._write(schema, copy)
+        if schema.prepare is None:
+            file.touch()
+        else:  # forty times as fast as SQLite's own copying, which waits for the disk
+            shutil.copyfile(self._template(schema, schema.prepare), file)
         yield f"sqlite:///{file}"
         for left in self._directory.glob(f"{file.name}*"):
             left.unlink()
 
     def fill(self, schema: Schema, memory: Database) -> None:
         """Write the schema into a database in memory, over whatever it holds."""
-        with closing(memory.engine.raw_connection()) as connection:
+        if schema.prepare is None:
+            return
+        file = self._directory / f"unlogged_{len(self._made)}.db"
+        shutil.copyfile(self._template(schema, schema.prepare), file)
+        with (
+            closing(memory.engine.raw_connection()) as connection,
+            closing(sqlite3.connect(file)) as template,
+        ):
             copy = connection.driver_connection
             assert isinstance(copy, sqlite3.Connection)
-            self._write(schema, copy)
+            # A database in memory cannot have write-ahead logging.
+            template.execute("PRAGMA journal_mode = DELETE")
+            template.backup(copy)
+        file.unlink()
 
     def close(self) -> None:
         """Keep the files: they go with their directory."""
 
-    def _write(self, schema: Schema, copy: sqlite3.Connection) -> None:
-        if schema.prepare is None:
-            return
-        if schema not in self._made:
-            self._made[schema] = self._template(schema, schema.prepare)
-        with closing(sqlite3.connect(self._made[schema])) as template:
-            template.backup(copy)
-
     def _template(self, schema: Schema, prepare: Callable[[Database], None]) -> Path:
-        file = self._directory / f"template_{len(self._made)}.db"
-        with Database(f"sqlite:///{file}") as database:
-            prepare(database)
-        with closing(sqlite3.connect(file)) as template:
-            template.execute(
-                "PRAGMA journal_mode = DELETE"
-            )  # a database in memory cannot have write-ahead logging
-        return file
+        """Give a file that is whole by itself: nothing of it is left in the log beside it."""
+        if schema not in self._made:
+            file = self._directory / f"template_{len(self._made)}.db"
+            with Database(f"sqlite:///{file}") as database:
+                prepare(database)
+            with closing(sqlite3.connect(file)) as template:
+                template.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._made[schema] = file
+        return self._made[schema]
