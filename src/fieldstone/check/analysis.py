@@ -13,6 +13,7 @@ from fieldstone.check import names
 from fieldstone.check.annotations import Annotations, Born
 from fieldstone.check.calls import Calls
 from fieldstone.check.evaluation import Evaluation
+from fieldstone.check.events import unheard
 from fieldstone.check.flow import Flow
 from fieldstone.check.gathering import expires
 from fieldstone.check.lookup import decorated_as, function_at, method_of
@@ -29,6 +30,7 @@ from fieldstone.check.summaries import (
     summarised,
     undecorated,
 )
+from fieldstone.check.trees import walk
 from fieldstone.check.values import (
     UNKNOWN,
     Attr,
@@ -140,6 +142,10 @@ class Analysis:
 
     def global_value(self, module: Module, name: str) -> Value:
         """What a name means at the top of a module."""
+        key = ("global", module.facts.path, name)
+        return self.project.remember(key, lambda: self._global_value(module, name), MEANWHILE)
+
+    def _global_value(self, module: Module, name: str) -> Value:
         address = self.project.address(module.facts, name)
         return self.at(address) if address else UNKNOWN
 
@@ -179,7 +185,7 @@ class Analysis:
 
     def assigned_value(self, module: Module, statement: ast.stmt, name: str) -> Value:
         """What one assignment gives to a name."""
-        evaluation = Calls(self, at_the_top(module), lambda event: None)
+        evaluation = Calls(self, at_the_top(module), unheard)
         value = getattr(statement, "value", None)
         if isinstance(statement, ast.Assign) and not any(names.dotted(t) == name for t in statement.targets):
             return UNKNOWN
@@ -240,7 +246,7 @@ class Analysis:
                 if module is None:
                     continue
                 if isinstance(statement, ast.AnnAssign) and names.dotted(statement.target) == name:
-                    evaluation = Calls(self, at_the_top(module), lambda event: None)
+                    evaluation = Calls(self, at_the_top(module), unheard)
                     reader = self.annotations(evaluation.born)
                     value = reader.value(module, statement.annotation, f"self.{name}")
                     if value != UNKNOWN:
@@ -253,14 +259,14 @@ class Analysis:
 
     def assigned_in(self, function: Function, name: str) -> Value | None:
         """What a method assigns to an attribute of its object."""
-        for statement in ast.walk(function.node):
+        for statement in walk(function.node):
             target = (
                 statement.targets[0]
                 if isinstance(statement, ast.Assign)
                 else getattr(statement, "target", None)
             )
             if isinstance(statement, ast.Assign | ast.AnnAssign) and names.dotted(target) == f"self.{name}":
-                flow = Flow(self, function, lambda event: None)
+                flow = Flow(self, function, unheard)
                 flow.enter()
                 value = flow.value(statement.value)
                 if value == UNKNOWN and isinstance(statement, ast.AnnAssign):

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from fieldstone.check import names
@@ -51,6 +52,12 @@ Emit = Callable[[Event], None]
 OF_COROUTINES = frozenset({"__await__", "send", "throw", "close", "cr_frame", "cr_code", "cr_running"})
 
 
+@cache
+def handling(verb: str, kind: type[ast.AST]) -> str:
+    """The name of the method for a kind of node."""
+    return f"{verb}_{kind.__name__.lower()}"
+
+
 class Evaluation:
     """Evaluates expressions of one function, in a state that statements change."""
 
@@ -73,7 +80,7 @@ class Evaluation:
         """What an expression gives."""
         if node is None:
             return UNKNOWN
-        handler = getattr(self, f"on_{type(node).__name__.lower()}", None)
+        handler = getattr(self, handling("on", node.__class__), None)
         if handler is None:
             for child in children(node):
                 if isinstance(child, ast.expr):
@@ -85,7 +92,7 @@ class Evaluation:
         return found  # type: ignore[no-any-return]  # handlers are found by name
 
     def on_constant(self, node: ast.Constant) -> Value:
-        return NONE if node.value is None else Plain(type(node.value).__name__)
+        return NONE if node.value is None else plain(node.value.__class__)
 
     def on_name(self, node: ast.Name) -> Value:
         if node.id in self.state.names:
@@ -97,7 +104,7 @@ class Evaluation:
             if isinstance(part, ast.FormattedValue):
                 self.value(part.value)
                 self.value(part.format_spec)
-        return Plain("str")
+        return plain(str)
 
     def on_namedexpr(self, node: ast.NamedExpr) -> Value:
         value = self.value(node.value)
@@ -334,6 +341,12 @@ class Evaluation:
             Thing(relation.target, thing.status, thing.session, loaded, thing.expired, origin=thing.origin)
         )
         return Many(born) if relation.many else born
+
+
+@cache
+def plain(kind: type) -> Plain:
+    """Data of a type."""
+    return Plain(kind.__name__)
 
 
 def combined(one: Value, other: Value) -> Value:

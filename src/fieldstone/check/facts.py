@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 NameKind = Literal["class", "def", "async def", "value"]
@@ -79,4 +80,10 @@ class FileFacts:
     @property
     def trial(self) -> bool:
         """Whether the file is a test, an example, a script or a migration: not what serves requests."""
-        return self.revision or TRIAL.search(self.path.replace("\\", "/")) is not None
+        return self.revision or tried(self.path)
+
+
+@cache
+def tried(path: str) -> bool:
+    """Whether a file's place says that it serves nothing."""
+    return TRIAL.search(path.replace("\\", "/")) is not None

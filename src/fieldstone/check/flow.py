@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fieldstone.check import names
 from fieldstone.check.annotations import Annotations
 from fieldstone.check.calls import Calls
-from fieldstone.check.evaluation import Emit, bound_in
+from fieldstone.check.evaluation import Emit, bound_in, handling
 from fieldstone.check.events import Loop, Returned, Written
 from fieldstone.check.gathering import Names, bind_from
 from fieldstone.check.lookup import decorated_as
@@ -105,7 +105,7 @@ class Flow(Calls):
 
     def statement(self, node: ast.stmt) -> bool:
         """Run one statement; whether it lets the next one run."""
-        handler = getattr(self, f"run_{type(node).__name__.lower()}", None)
+        handler = getattr(self, handling("run", node.__class__), None)
         if handler is None:
             return True
         return handler(node) is not False

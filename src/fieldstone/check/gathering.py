@@ -16,13 +16,18 @@ from pathlib import Path, PurePosixPath
 from fieldstone.check import names
 from fieldstone.check.facts import ClassFacts, FileFacts, NameKind, SessionMaker
 from fieldstone.check.parsing import Unparsable, decoded, parse
+from fieldstone.check.trees import walk
 
 # A file without any of these holds no session, no model and no route.
-MARKERS = re.compile(
-    r"sqlmodel|sqlalchemy|fieldstone|fastapi|[sS]ession|\.commit\(|\.exec\(|\.execute\(|\bdb\b|declared_attr"
-    r"|SQLModel|Mapped\[|Depends\(|_repo|_service|Repository|relationship"
+MARKERS = (
+    *("sqlmodel", "sqlalchemy", "fieldstone", "fastapi", "session", "Session", "SQLModel", "Mapped["),
+    *(".commit(", ".exec(", ".execute(", "declared_attr", "Depends(", "_repo", "_service", "Repository"),
+    "relationship",
 )
+DATABASE = re.compile(r"\bdb\b")
+WORDS_OF_CHANGE = ("updat", "modif", "chang", "edited")
 MAKER = re.compile(r"[sS]ession(?:_?[mM]aker)?\w*\s*\(|scoped_session")
+LONGEST_SCHEME = 60
 SCHEME = re.compile(r"""\b(sqlite|postgres(?:ql)?|mysql|mariadb|oracle|mssql)(\+\w+)?:/""")
 CHANGE = r"\w*(?:updat|modif|chang|edited)\w*"
 # `task.updated_at = ...`, `{"updated_at": ...}`, `setattr(task, "updated_at", ...)` and
@@ -99,7 +104,7 @@ def facts_of(tree: ast.Module, source: str, relative: str, fingerprint: str) -> 
     module, package = module_name(relative)
     bound = Names()
     bind(tree.body, bound, module if package else module.rpartition(".")[0])
-    matters = MARKERS.search(source) is not None
+    matters = any(marker in source for marker in MARKERS) or DATABASE.search(source) is not None
     makers = tuple(session_makers(tree, bound.imports)) if matters and MAKER.search(source) else ()
     return FileFacts(
         relative,
@@ -113,8 +118,8 @@ def facts_of(tree: ast.Module, source: str, relative: str, fingerprint: str) -> 
         names=bound.kinds,
         classes=tuple(bound.classes),
         makers=makers,
-        schemes=tuple(sorted({"".join(found) for found in SCHEME.findall(source)})),
-        assigned=tuple(sorted({"".join(found) for found in ASSIGNED.findall(source)})) if matters else (),
+        schemes=tuple(sorted(set(schemes(source)))),
+        assigned=tuple(sorted(set(assigned(source)))) if matters else (),
         depends=tuple(sorted(set(depended(tree)))) if "Depends(" in source or "Security(" in source else (),
     )
 
@@ -231,9 +236,25 @@ def text_or_doubt(node: ast.expr) -> str:
     return value if isinstance(value, str) else "?"
 
 
+def schemes(source: str) -> Iterator[str]:
+    """Find the schemes of database URLs, looking back from what ends each."""
+    before, end = 0, source.find(":/")
+    while end >= 0:
+        found = SCHEME.search(source, max(before, end - LONGEST_SCHEME), end + 2)
+        if found:
+            yield "".join(part or "" for part in found.groups())
+        before, end = end + 2, source.find(":/", end + 2)
+
+
+def assigned(source: str) -> Iterator[str]:
+    """Find the names that look like a time of change and are assigned."""
+    if any(word in source for word in WORDS_OF_CHANGE):
+        yield from ("".join(found) for found in ASSIGNED.findall(source))
+
+
 def depended(tree: ast.Module) -> Iterator[str]:
     """Find what is named in `Depends(...)`, as it is spelled."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Call) and (names.dotted(node.func) or "").rpartition(".")[2] in {
             "Depends",
             "Security",
@@ -245,7 +266,9 @@ def depended(tree: ast.Module) -> Iterator[str]:
 
 def session_makers(tree: ast.Module, imports: dict[str, str]) -> Iterator[SessionMaker]:
     """Find the calls that make sessions or session factories."""
-    for node in ast.walk(tree):
+    if not any(target.startswith(("sqlmodel", "sqlalchemy")) for target in imports.values()):
+        return
+    for node in walk(tree):
         if isinstance(node, ast.Call) and (spelled := names.dotted(node.func)):
             head, _, rest = spelled.partition(".")
             if head in imports:

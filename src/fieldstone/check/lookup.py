@@ -30,13 +30,9 @@ def method_of(project: Project, owner: str, name: str) -> Function | None:
             continue
         module = project.module_of(address)
         node = module.class_node(address.partition(":")[2]) if module else None
-        for statement in node.body if node else ():
-            if (
-                module
-                and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
-                and statement.name == name
-            ):
-                return Function(statement, module, address)
+        found = module.methods(node).get(name) if module and node else None
+        if module and found:
+            return Function(found, module, address)
     return None
 
 

@@ -33,7 +33,7 @@ class Model:
         return self.node.name
 
     @cached_property
-    def ancestry(self) -> list[str]:
+    def ancestry(self) -> tuple[str, ...]:
         """Itself and all above, nearest first."""
         return self.project.ancestry(self.address)
 
@@ -282,6 +282,6 @@ def find_class(owner: Model, spelled: str | None) -> str | None:
     if address in owner.project.classes:
         return address
     last = spelled.rpartition(".")[2]
-    named = [a for a, (_, facts) in owner.project.classes.items() if facts.name == last]
+    named = owner.project.classes_named.get(last, ())
     rows = [found for a in named if (found := table(owner.project, a))]
     return rows[0].address if len(rows) == 1 else None

@@ -23,8 +23,8 @@ from fieldstone.check.parsing import Unparsable
 from fieldstone.check.texts import Texts
 from fieldstone.check.versions import NO_VERSIONS, Versions
 
-# So many syntax trees are kept at once: enough for the modules that the functions of one file call.
-TREES = 150
+# The syntax trees of so many characters of source are kept at once, which take about 25 bytes each.
+KEPT = 5_000_000
 LIBRARIES = frozenset(sys.stdlib_module_names) | {
     "sqlmodel",
     "sqlalchemy",
@@ -56,12 +56,14 @@ class Project:
         self.versions = versions
         self.consulted: set[str] = set()
         self._modules: OrderedDict[str, Module] = OrderedDict()
+        self._kept = 0
         self._by_name: dict[str, FileFacts] = {facts.module: facts for facts in self.files.values()}
         self._by_end: dict[str, list[FileFacts]] = defaultdict(list)
         for facts in self.files.values():
             self._by_end[facts.module.rpartition(".")[2]].append(facts)
         self._found: dict[tuple[str, str], FileFacts | None] = {}
         self._addresses: dict[tuple[str, str], str | None] = {}
+        self._located: dict[tuple[str, str], str | None] = {}
         self._memory: dict[object, object] = {}
         self._behind: dict[object, frozenset[str]] = {}
         self._alike: dict[frozenset[str], frozenset[str]] = {}
@@ -98,8 +100,11 @@ class Project:
         except Unparsable:
             return None  # it changed since its facts were gathered
         self._modules[facts.path] = module
-        if len(self._modules) > TREES:
-            self._modules.popitem(last=False)
+        self._kept += len(module.source)
+        while self._kept > KEPT and len(self._modules) > 1:
+            _, oldest = self._modules.popitem(last=False)
+            self._kept -= len(oldest.source)
+            oldest.let_go()
         return module
 
     def module_of(self, address: str) -> Module | None:
@@ -185,7 +190,10 @@ class Project:
 
     def locate(self, target: str, facts: FileFacts) -> str | None:
         """Say where the thing is defined that an import in a file names."""
-        return self._locate(target, facts, 0)
+        key = (target, facts.path)
+        if key not in self._located:
+            self._located[key] = self._locate(target, facts, 0)
+        return self._located[key]
 
     def submodule(self, facts: FileFacts, name: str) -> str | None:
         """Find a module in a package that does not import it by itself."""
@@ -202,6 +210,24 @@ class Project:
             for facts in self.files.values()
             for found in facts.classes
         }
+
+    @cached_property
+    def classes_named(self) -> dict[str, list[str]]:
+        """The addresses of classes by their last name."""
+        named: dict[str, list[str]] = defaultdict(list)
+        for address, (_, found) in self.classes.items():
+            named[found.name].append(address)
+        return named
+
+    @cached_property
+    def importers(self) -> dict[str, list[FileFacts]]:
+        """The files that serve requests and may concern a rule, by the names that they import, or "*"."""
+        found: dict[str, list[FileFacts]] = defaultdict(list)
+        for facts in self.files.values():
+            if facts.matters and not facts.trial:
+                for name in [*facts.imports, *(["*"] if facts.stars else [])]:
+                    found[name].append(facts)
+        return found
 
     @cached_property
     def subclasses(self) -> dict[str, list[str]]:
@@ -229,8 +255,11 @@ class Project:
                 return [module.address(given) or "?"]
         return []
 
-    def ancestry(self, address: str) -> list[str]:
+    def ancestry(self, address: str) -> tuple[str, ...]:
         """A class and all above it, nearest first; others' classes and "?" included."""
+        return self.remember(("ancestry", address), lambda: self._ancestry(address), (address,))
+
+    def _ancestry(self, address: str) -> tuple[str, ...]:
         seen: dict[str, None] = {address: None}
         queue = [address]
         while queue:
@@ -238,7 +267,7 @@ class Project:
                 if base not in seen:
                     seen[base] = None
                     queue.append(base)
-        return list(seen)
+        return tuple(seen)
 
     def descendants(self, address: str) -> list[str]:
         """All classes below one, itself not included."""

@@ -11,6 +11,7 @@ from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module
 from fieldstone.check.registry import File, rule
 from fieldstone.check.repairs import imported
+from fieldstone.check.trees import walk
 
 CLOCKS = frozenset(
     {
@@ -44,7 +45,7 @@ PASSING = frozenset({"str", "int", "float"})
 DESCRIBING = names.FIELDS | names.COLUMNS | frozenset({"pydantic.Field"})
 
 
-@rule("FS013", "eager-default", ast.Call, severity=Severity.ERROR, repair=Repair.SAFE)
+@rule("FS013", "eager-default", ast.Call, severity=Severity.ERROR, repair=Repair.SAFE, calls=DESCRIBING)
 def eager_default(call: ast.Call, file: File) -> Iterator[Problem]:
     """A default is computed once, when the module is imported.
 
@@ -94,7 +95,7 @@ def made_once(call: ast.Call, file: File) -> bool:
 def zone_of(call: ast.Call, file: File) -> bool | None:
     """Whether the column surely refuses times without zone; False if it may; None if it wants none."""
     typed = [given for given in (names.keyword(call, "sa_type"), names.keyword(call, "sa_column")) if given]
-    for node in (inner for part in (*typed, *call.args) for inner in ast.walk(part)):
+    for node in (inner for part in (*typed, *call.args) for inner in walk(part)):
         if isinstance(node, ast.Call) and names.literal(names.keyword(node, "timezone")) is True:
             return False
     newer = file.project.versions.at_least("sqlmodel", *AWARE_ONLY)
@@ -152,7 +153,7 @@ def renamed(keyword: ast.keyword, maker: str | None) -> bool:
     return keyword.arg == "default" and maker in names.FIELDS | {"pydantic.Field"}
 
 
-@rule("FS017", "shared-mutable-column-default", ast.Call, repair=Repair.SAFE)
+@rule("FS017", "shared-mutable-column-default", ast.Call, repair=Repair.SAFE, calls=names.COLUMNS)
 def shared_mutable_column_default(call: ast.Call, file: File) -> Iterator[Problem]:
     """A dict or list is the default of a column of SQLAlchemy.
 

@@ -17,6 +17,7 @@ from fieldstone.check.modules import Function, Module
 from fieldstone.check.registry import File, Tier, rule
 from fieldstone.check.repairs import line_after, line_before
 from fieldstone.check.routes import Route, route_of
+from fieldstone.check.trees import walk
 from fieldstone.check.values import Instance, Session, State, Status, Thing
 
 
@@ -117,7 +118,7 @@ RENEWING = frozenset({"refresh", "merge", "get", "get_one"})
 
 def calls_in(function: Function) -> Iterator[ast.Call]:
     """The calls in a function."""
-    return (node for node in ast.walk(function.node) if isinstance(node, ast.Call))
+    return (node for node in walk(function.node) if isinstance(node, ast.Call))
 
 
 def sessions_of(call: Called) -> Iterator[Session]:
@@ -218,7 +219,7 @@ def read_again(returned: Returned, thing: Thing, text: str, module: Module) -> F
         edit = line_before(returned.node, text, module)
         return Fix((edit,), safe=True) if edit else None
     line = thing.expired.line if thing.expired else 0
-    for node in ast.walk(returned.place.function.node):
+    for node in walk(returned.place.function.node):
         if isinstance(node, ast.Expr) and node.lineno == line and commits(node.value):
             edit = line_after(node, text, module)
             return Fix((edit,), safe=True) if edit else None
