@@ -99,8 +99,10 @@ class Flow(Calls):
             self.analysis.line = statement.lineno
             if not self.statement(statement):
                 return False
-            for states in self.watched:
-                states.append(self.state.copy())
+            if self.watched:
+                held = self.state.copy()
+                for states in self.watched:
+                    states.append(held)
         return True
 
     def statement(self, node: ast.stmt) -> bool:
@@ -340,7 +342,7 @@ class Flow(Calls):
         """Run an `except` block from what holds wherever the body may have raised."""
         outer = self.place
         self.place = replace(outer, handler=handler)
-        start = joined([state.copy() for state in watched]) or State()
+        start = (joined(watched) or State()).copy()
         if handler.name:
             start.names[handler.name] = UNKNOWN
         ends = self.branch(start, handler.body)

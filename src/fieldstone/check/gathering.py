@@ -25,19 +25,16 @@ MARKERS = (
     "relationship",
 )
 DATABASE = re.compile(r"\bdb\b")
-WORDS_OF_CHANGE = ("updat", "modif", "chang", "edited")
 MAKER = re.compile(r"[sS]ession(?:_?[mM]aker)?\w*\s*\(|scoped_session")
 LONGEST_SCHEME = 60
 SCHEME = re.compile(r"""\b(sqlite|postgres(?:ql)?|mysql|mariadb|oracle|mssql)(\+\w+)?:/""")
-CHANGE = r"\w*(?:updat|modif|chang|edited)\w*"
-# `task.updated_at = ...`, `{"updated_at": ...}`, `setattr(task, "updated_at", ...)` and
-# `values(updated_at=now())`, but not `{"updated_at": task.updated_at}`, which only reads it.
-ASSIGNED = re.compile(
-    rf"\.({CHANGE})\s*(?:=(?!=)|:\s*\w+\s*=)"
-    rf"|['\"]({CHANGE})['\"]\s*(?::(?![^\n]*\.\2)|\]\s*=(?!=))"
-    rf"|setattr\(\s*[\w.]+\s*,\s*['\"]({CHANGE})['\"]"
-    rf"|\b({CHANGE})\s*=\s*(?:datetime|func|sa\.func|text|_?utc|now|time)"
-)
+CHANGE = re.compile("updat|modif|chang|edited")
+# What follows a name of a change where it is set: `task.updated_at = ...`, `{"updated_at": ...}`,
+# `setattr(task, "updated_at", ...)` and `values(updated_at=now())`.
+SET = re.compile(r"\s*(?:=(?!=)|:\s*\w+\s*=)")
+SET_AS_KEY = re.compile(r"['\"]\s*(:|\]\s*=(?!=))")
+SET_BY_NAME = re.compile(r"setattr\(\s*[\w.]+\s*,\s*['\"]\Z")
+SET_TO_NOW = re.compile(r"\s*=\s*(?:datetime|func|sa\.func|text|_?utc|now|time)")
 
 
 @dataclass
@@ -248,8 +245,34 @@ def schemes(source: str) -> Iterator[str]:
 
 def assigned(source: str) -> Iterator[str]:
     """Find the names that look like a time of change and are assigned."""
-    if any(word in source for word in WORDS_OF_CHANGE):
-        yield from ("".join(found) for found in ASSIGNED.findall(source))
+    for found in CHANGE.finditer(source):
+        start, end = found.span()
+        while start and is_of_name(source[start - 1]):
+            start -= 1
+        while end < len(source) and is_of_name(source[end]):
+            end += 1
+        if sets(source, start, end):
+            yield source[start:end]
+
+
+def is_of_name(character: str) -> bool:
+    """Whether a character may stand in a name."""
+    return character.isalnum() or character == "_"
+
+
+def sets(source: str, start: int, end: int) -> bool:
+    """Whether the name between two places is set there; `{"updated_at": task.updated_at}` only reads it."""
+    before = source[start - 1 : start]
+    if before == "." and SET.match(source, end):
+        return True
+    if before and before in "'\"" and source[end : end + 1] in {"'", '"'}:
+        key = SET_AS_KEY.match(source, end)
+        if key and key[1] != ":":
+            return True
+        if key and f".{source[start:end]}" not in source[key.end() :].partition("\n")[0]:
+            return True
+        return SET_BY_NAME.search(source, max(0, start - 200), start) is not None
+    return SET_TO_NOW.match(source, end) is not None
 
 
 def depended(tree: ast.Module) -> Iterator[str]:

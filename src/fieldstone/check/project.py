@@ -65,8 +65,13 @@ class Project:
         self._addresses: dict[tuple[str, str], str | None] = {}
         self._located: dict[tuple[str, str], str | None] = {}
         self._memory: dict[object, object] = {}
+        self._noted: set[int] = set()  # the sets of files that `consulted` holds already
         self._behind: dict[object, frozenset[str]] = {}
         self._alike: dict[frozenset[str], frozenset[str]] = {}
+
+    def begin(self) -> None:
+        """Note anew which files are looked at."""
+        self.consulted, self._noted = set(), set()
 
     def remember(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> Known:
         """Compute something once; note the files that it was learnt from each time it is asked for.
@@ -75,6 +80,7 @@ class Project:
         """
         if key not in self._memory:
             outer, self.consulted = self.consulted, set()
+            noted, self._noted = self._noted, set()
             self._memory[key] = meanwhile
             try:
                 self._memory[key] = compute()
@@ -82,7 +88,11 @@ class Project:
                 self._behind[key] = self._alike.setdefault(behind, behind)
             finally:
                 self.consulted |= outer
-        self.consulted |= self._behind.get(key, frozenset())
+                self._noted = noted
+        known = self._behind.get(key)
+        if known and id(known) not in self._noted:
+            self._noted.add(id(known))
+            self.consulted |= known
         return self._memory[key]  # type: ignore[return-value]  # what was kept under a key is of its type
 
     # Modules
