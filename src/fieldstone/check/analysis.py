@@ -16,7 +16,7 @@ from fieldstone.check.evaluation import Evaluation
 from fieldstone.check.events import unheard
 from fieldstone.check.flow import Flow
 from fieldstone.check.gathering import expires
-from fieldstone.check.lookup import decorated_as, function_at, method_of
+from fieldstone.check.lookup import decorated_as, function_at, method_of, owner_of
 from fieldstone.check.models import model, table
 from fieldstone.check.modules import Function, Module
 from fieldstone.check.project import Project
@@ -232,8 +232,9 @@ class Analysis:
         name = function.node.name
 
         def differs() -> bool:
-            below = (method_of(self.project, a, name) for a in self.project.descendants(address))
-            return any(other is not None and other.asynchronous != function.asynchronous for other in below)
+            owners = (owner_of(self.project, a, name) for a in self.project.descendants(address))
+            below = (self.project.classes[a][1].methods[name] for a in owners if a)
+            return any(asynchronous != function.asynchronous for asynchronous in below)
 
         return self.project.remember(("otherwise", address, name), differs, False)
 

@@ -52,9 +52,9 @@ def modules_that_name(function: Function) -> Iterator[Module]:
     if own.matters and not own.trial:
         candidates[own.path] = own
     for path in sorted(candidates, key=lambda path: path.split("/")):
-        module = project.module(candidates[path])
-        if module and pattern.search(module.source):
-            yield module
+        if pattern.search(project.text(candidates[path])):
+            module = project.module(candidates[path])
+            yield from [module] if module else []
 
 
 def calls_in(analysis: Analysis, module: Module) -> list[tuple[Key, Passed]]:

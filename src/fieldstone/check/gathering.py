@@ -118,7 +118,14 @@ def facts_of(tree: ast.Module, source: str, relative: str, fingerprint: str) -> 
         schemes=tuple(sorted(set(schemes(source)))),
         assigned=tuple(sorted(set(assigned(source)))) if matters else (),
         depends=tuple(sorted(set(depended(tree)))) if "Depends(" in source or "Security(" in source else (),
+        meaning=digest(without_comments(source)),
     )
+
+
+def without_comments(source: str) -> bytes:
+    """Leave out blank lines and those that are a comment, which change what is found in no other file."""
+    lines = (line for line in source.split("\n") if (start := line.lstrip()) and not start.startswith("#"))
+    return "\n".join(lines).encode("utf-8", "surrogatepass")
 
 
 def bind(body: list[ast.stmt], bound: Names, package: str) -> None:
@@ -202,9 +209,15 @@ def class_facts(node: ast.ClassDef) -> ClassFacts:
     fields = tuple(
         s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)
     )
-    return ClassFacts(
-        node.name, bases, table if isinstance(table, bool) else None, tablename(node), node.lineno, fields
+    methods: dict[str, bool] = {}
+    for s in node.body:
+        if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef):
+            methods.setdefault(s.name, isinstance(s, ast.AsyncFunctionDef))
+    abstract = any(
+        isinstance(s, ast.Assign) and names.dotted(s.targets[0]) == "__abstract__" for s in node.body
     )
+    said = table if isinstance(table, bool) else None
+    return ClassFacts(node.name, bases, said, tablename(node), node.lineno, fields, abstract, methods)
 
 
 def unsubscripted(node: ast.expr) -> ast.expr:

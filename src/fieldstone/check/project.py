@@ -117,6 +117,16 @@ class Project:
             oldest.let_go()
         return module
 
+    def text(self, facts: FileFacts) -> str:
+        """The source of a file, which need not be parsed to look for a word; empty if it cannot be read."""
+        self.consulted.add(facts.path)
+        if facts.path in self._modules:
+            return self._modules[facts.path].source
+        try:
+            return self.texts.text(facts.path)
+        except Unparsable:
+            return ""
+
     def module_of(self, address: str) -> Module | None:
         """Parse the module in which an address of the project is defined."""
         facts = self._by_name.get(address.partition(":")[0])

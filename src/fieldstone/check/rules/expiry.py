@@ -262,8 +262,10 @@ def used_somewhere(function: Function) -> bool:
     pattern = re.compile(rf"\b{re.escape(name)}\s*\(")
     for facts in project.files.values():
         known = name in facts.imports or facts is function.module.facts or function.module.facts.stars
-        module = project.module(facts) if facts.matters and (known or function.owner) else None
-        if module and pattern.search(module.source):
+        if not facts.matters or not (known or function.owner) or not pattern.search(project.text(facts)):
+            continue
+        module = project.module(facts)
+        if module:
             for call in module.nodes.get(ast.Call, ()):
                 if isinstance(call, ast.Call) and (names.dotted(call.func) or "").rpartition(".")[2] == name:
                     parent = module.parents.get(call)

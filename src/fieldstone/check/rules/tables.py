@@ -163,7 +163,7 @@ def made_by_hand(facts: FileFacts, file: File) -> bool:
         return True
     if not {"sqlalchemy", "sqlalchemy.schema"} & set(facts.imports.values()):
         return False
-    module = file.project.module(facts)
+    module = file.project.module(facts) if "Table(" in file.project.text(facts) else None
     calls = module.nodes.get(ast.Call, ()) if module else ()
     return any(
         module and isinstance(call, ast.Call) and module.address(call.func) in TABLES for call in calls
