@@ -295,6 +295,8 @@ class Flow(Calls):
         entered: list[Value] = []
         for item in node.items:
             value = self.finished(self.value(item.context_expr), item.context_expr)
+            if isinstance(node, ast.AsyncWith) and isinstance(value, Session) and not value.asynchronous:
+                value = replace(value, asynchronous=None)  # which would raise, unless it is another's
             entered.append(value)
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, value.value if isinstance(value, Context) else value)

@@ -172,7 +172,7 @@ def shared_mutable_column_default(call: ast.Call, file: File) -> Iterator[Proble
     """
     if file.module.address(call.func) not in names.COLUMNS or any(map(copies, call.args)):
         return
-    if "associate_with(" in file.module.source:
+    if "associate_with(" in file.module.source or in_revision(call, file.module):
         return
     given = names.keyword(call, "default")
     if isinstance(given, ast.Dict | ast.List | ast.Set):
@@ -183,6 +183,12 @@ def shared_mutable_column_default(call: ast.Call, file: File) -> Iterator[Proble
             f"Write `default={made}`.",
             Fix((file.module.replace(given, made),), safe=True),
         )
+
+
+def in_revision(call: ast.Call, module: Module) -> bool:
+    """Whether a column is described to Alembic, which makes no rows and so asks for no default."""
+    around = (above for above in module.above(call) if isinstance(above, ast.Call))
+    return any(last_name(above) in {"create_table", "add_column"} for above in around)
 
 
 def copies(node: ast.expr) -> bool:

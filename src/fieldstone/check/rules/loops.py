@@ -120,7 +120,9 @@ def over_rows(loop: Loop, module: Module) -> bool:
     source = unwrapped(iterated)
     if isinstance(source, ast.Name):
         source = assigned_once(source, module) or source
-    return not is_few(source) and not FEW.search(names.dotted(iterated) or "")
+    if is_few(source) or is_enumeration(source, module):
+        return False
+    return not FEW.search(names.dotted(iterated) or "")
 
 
 def unwrapped(node: ast.expr) -> ast.expr:
@@ -133,6 +135,14 @@ def unwrapped(node: ast.expr) -> ast.expr:
         else:
             break
     return node
+
+
+def is_enumeration(node: ast.expr, module: Module) -> bool:
+    """Whether an expression is a class of the project that lists its members."""
+    address = module.address(node)
+    classes = module.project.classes
+    above = module.project.ancestry(address) if address in classes and address else ()
+    return any(name.startswith("enum.") for name in above)
 
 
 def is_few(node: ast.expr) -> bool:
@@ -199,15 +209,21 @@ def takes_batches(call: Called, loop: Loop) -> bool:
         return True
     return any(
         isinstance(inner, ast.Call)
-        and last_name(inner) in WHOLE
+        and (last := spelled(inner, call.place.module)) in WHOLE
         and any(
             (isinstance(given, ast.Name) and given.id in loop.names)
-            or (given is not None and last_name(inner) == "text" and mentions(given, loop.names))
+            or (given is not None and last == "text" and mentions(given, loop.names))
             for given in (*inner.args, getattr(inner.func, "value", None))
         )
         for part in [call.node, *assigned_before(call, loop)]
         for inner in walk(part)
     )
+
+
+def spelled(call: ast.Call, module: Module) -> str:
+    """The last name of what is called, whatever an import calls it."""
+    address = module.address(call.func) or ":"
+    return last_name(call) if ":" in address else address.rpartition(".")[2]
 
 
 def assigned_before(call: Called, loop: Loop) -> list[ast.expr]:
