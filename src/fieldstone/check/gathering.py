@@ -30,10 +30,11 @@ LONGEST_SCHEME = 60
 SCHEME = re.compile(r"""\b(sqlite|postgres(?:ql)?|mysql|mariadb|oracle|mssql)(\+\w+)?:/""")
 CHANGE = re.compile("updat|modif|chang|edited")
 # What follows a name of a change where it is set: `task.updated_at = ...`, `{"updated_at": ...}`,
-# `setattr(task, "updated_at", ...)` and `values(updated_at=now())`.
+# `setattr(task, "updated_at", ...)` and `values(updated_at=now())`; a function that returns the name gives
+# it to who sets it.
 SET = re.compile(r"\s*(?:=(?!=)|:\s*\w+\s*=)")
 SET_AS_KEY = re.compile(r"['\"]\s*(:|\]\s*=(?!=))")
-SET_BY_NAME = re.compile(r"setattr\(\s*[\w.]+\s*,\s*['\"]\Z")
+SET_BY_NAME = re.compile(r"(?:setattr\(\s*[\w.]+\s*,\s*|\breturn\s+)['\"]\Z")
 SET_TO_NOW = re.compile(r"\s*=\s*(?:datetime|func|sa\.func|text|_?utc|now|time)")
 
 
