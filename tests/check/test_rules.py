@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import textwrap
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from fieldstone.check.fixing import fixed
 from fieldstone.check.registry import Rule
 from fieldstone.check.rules import rules
 from fieldstone.check.running import Options, check
+from fieldstone.check.versions import Versions
 from tests.check.cases import Case, cases
 
 ALL = list(cases())
@@ -35,6 +37,28 @@ def test_every_rule_has_enough_cases_of_both_kinds(rule: Rule) -> None:
     assert len(mine) >= FEWEST, f"{rule.code} has {len(mine)} cases; {FEWEST} are the least."
     assert kinds[True], f"{rule.code} has no case in which it speaks."
     assert kinds[False], f"{rule.code} has no case in which it stays silent."
+
+
+ASKING = [one for one in rules().values() if "at_least(" in Path(inspect.getfile(one.body)).read_text()]
+
+
+@pytest.mark.parametrize("rule", ASKING, ids=lambda rule: rule.code)
+def test_a_rule_that_asks_for_a_version_has_cases_on_both_sides(
+    rule: Rule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: dict[tuple[str | int, ...], set[bool | None]] = defaultdict(set)
+    original = Versions.at_least
+
+    def asked(self: Versions, library: str, *version: int) -> bool | None:
+        answer = original(self, library, *version)
+        answers[library, *version].add(answer)
+        return answer
+
+    monkeypatch.setattr(Versions, "at_least", asked)
+    for number, case in enumerate(case for case in ALL if case.code == rule.code):
+        case.write(tmp_path / str(number))
+        check([tmp_path / str(number)], Options(select=frozenset({rule.code}), configured=False))
+    assert all({True, False} <= given for given in answers.values()), dict(answers)
 
 
 @pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.code)
