@@ -15,12 +15,10 @@ from fieldstone.check.calls import Calls
 from fieldstone.check.evaluation import Evaluation
 from fieldstone.check.events import unheard
 from fieldstone.check.flow import Flow
-from fieldstone.check.gathering import expires
 from fieldstone.check.lookup import decorated_as, function_at, method_of, owner_of
 from fieldstone.check.models import model, table
 from fieldstone.check.modules import Function, Module
 from fieldstone.check.project import Project
-from fieldstone.check.statements import selected
 from fieldstone.check.summaries import (
     Summary,
     Transfer,
@@ -34,7 +32,6 @@ from fieldstone.check.trees import walk
 from fieldstone.check.values import (
     UNKNOWN,
     Attr,
-    Clause,
     Context,
     Coroutine,
     Engine,
@@ -44,8 +41,6 @@ from fieldstone.check.values import (
     Named,
     Object,
     Session,
-    Status,
-    Thing,
     Value,
     either,
 )
@@ -54,16 +49,6 @@ DEEPEST = 5
 TOP = "<module>"
 # What is known of a value while it is being worked out.
 MEANWHILE: Value = UNKNOWN
-CLAUSES = frozenset(
-    {"and_", "or_", "not_", "func", "case", "cast", "exists", "literal", "text", "desc", "asc", "any_"}
-)
-STATEMENTS = {
-    "sqlalchemy.update": "update",
-    "sqlalchemy.delete": "delete",
-    "sqlalchemy.insert": "insert",
-    "sqlalchemy.dialects.postgresql.insert": "insert",
-    "sqlalchemy.dialects.sqlite.insert": "insert",
-}
 
 
 class Analysis:
@@ -286,76 +271,6 @@ class Analysis:
         if isinstance(callee, Named) and callee.address not in self.project.classes:
             return function_at(self.project, callee.address)
         return None
-
-    def construct(
-        self,
-        evaluation: Evaluation,
-        node: ast.Call,
-        address: str,
-        arguments: tuple[Value, ...],
-        keywords: dict[str, Value],
-    ) -> Value:
-        """Call a class of the project, or anything of others' libraries."""
-        key = f"{node.lineno}:{node.col_offset}"
-        if address in names.SESSIONS | names.MAKERS:
-            return self.made_session(evaluation, node, address, key, arguments, keywords)
-        if address in names.SYNC_ENGINES | names.ASYNC_ENGINES:
-            return Engine(address in names.ASYNC_ENGINES)
-        if address in names.SELECTS:
-            return selected(address, arguments)
-        if address in STATEMENTS:
-            return selected(address, arguments[:1] or (UNKNOWN,), STATEMENTS[address])
-        if address in self.project.classes:
-            if table(self.project, address):
-                return evaluation.born(Thing(address, Status.TRANSIENT, origin=node.lineno))
-            above = next((a for a in self.project.ancestry(address) if a in names.SESSIONS), None)
-            return (
-                self.made_session(evaluation, node, above, key, arguments, keywords)
-                if above
-                else Object(address)
-            )
-        if address.startswith("sqlalchemy.") and address.rpartition(".")[2] in CLAUSES | {
-            "count",
-            "max",
-            "min",
-            "sum",
-        }:
-            return Clause()
-        if address in {"sqlmodel.col", "typing.cast", "sqlalchemy.orm.aliased"} and arguments:
-            return arguments[-1] if address == "typing.cast" else arguments[0]
-        if address.startswith("sqlalchemy.func"):
-            return Clause()
-        if address.startswith("asyncio.") and any(isinstance(value, Coroutine) for value in arguments):
-            return UNKNOWN
-        return UNKNOWN
-
-    def made_session(
-        self,
-        evaluation: Evaluation,
-        node: ast.Call,
-        address: str,
-        key: str,
-        arguments: tuple[Value, ...],
-        keywords: dict[str, Value],
-    ) -> Value:
-        """A session, or what makes sessions."""
-        if address.endswith("scoped_session") and arguments:
-            return arguments[0]
-        given = keywords.get("class_", UNKNOWN)
-        kind = given.address if isinstance(given, Named) else address
-        above = next((a for a in self.project.ancestry(kind) if a in names.SESSIONS), kind)
-        asynchronous: bool | None = above in names.ASYNC_SESSIONS | names.ASYNC_MAKERS
-        if not asynchronous and arguments and arguments[0] == Engine(True):
-            asynchronous = None
-        if "class_" in keywords and above not in names.SESSIONS:
-            asynchronous = None
-        ours = (
-            above in {names.SQLMODEL_SESSION, names.SQLMODEL_ASYNC_SESSION}
-            if above in names.SESSIONS
-            else None
-        )
-        session = Session(key, asynchronous, expires(node), ours)
-        return session if address in names.SESSIONS else Factory(session)
 
     def apply(
         self,

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fieldstone.check.analysis import Analysis
+from fieldstone.check.binding import mentions
 from fieldstone.check.events import Called, Event, Loop
-from fieldstone.check.flow import Flow, mentions
+from fieldstone.check.flow import Flow
 from fieldstone.check.lookup import decorated_as
 from fieldstone.check.modules import Function, Module
 from fieldstone.check.values import Instance, Named, Status, Thing

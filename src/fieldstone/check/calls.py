@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
+from fieldstone.check.constructing import constructed
 from fieldstone.check.evaluation import OF_COROUTINES, Evaluation
 from fieldstone.check.events import Called, unheard
 from fieldstone.check.modules import Function
@@ -173,7 +174,7 @@ class Calls(Evaluation):
             self.sessions[session.key] = session
             return session
         if isinstance(callee, Named):
-            return self.analysis.construct(self, node, callee.address, arguments, keywords)
+            return constructed(self, node, callee.address, arguments, keywords)
         if callee == UNKNOWN and isinstance(node.func, ast.Name):
             return self.builtin(node.func.id, arguments)
         return UNKNOWN

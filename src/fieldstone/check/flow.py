@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from fieldstone.check import names
 from fieldstone.check.annotations import Annotations
+from fieldstone.check.binding import bound_in, depending
 from fieldstone.check.calls import Calls
-from fieldstone.check.evaluation import Emit, bound_in, handling
+from fieldstone.check.evaluation import Emit, handling
 from fieldstone.check.events import Loop, Returned, Written
 from fieldstone.check.gathering import Names, bind_from
 from fieldstone.check.lookup import decorated_as
@@ -107,7 +108,7 @@ class Flow(Calls):
 
     def statement(self, node: ast.stmt) -> bool:
         """Run one statement; whether it lets the next one run."""
-        handler = getattr(self, handling("run", node.__class__), None)
+        handler = getattr(self, handling("run", node.__class__.__name__), None)
         if handler is None:
             return True
         return handler(node) is not False
@@ -350,28 +351,3 @@ class Flow(Calls):
         ends = self.branch(start, handler.body)
         self.place = outer
         return ends
-
-
-def depending(body: list[ast.stmt], bound: set[str]) -> frozenset[str]:
-    """The names bound by a loop, and those that its body computes from them."""
-    known = set(bound)
-    for _ in range(3):
-        before = len(known)
-        for node in (inner for statement in body for inner in walk(statement)):
-            value = getattr(node, "value", None) if isinstance(node, ast.Assign | ast.AnnAssign) else None
-            if isinstance(node, ast.For | ast.AsyncFor | ast.NamedExpr):
-                value = node.iter if not isinstance(node, ast.NamedExpr) else node.value
-            if isinstance(value, ast.expr) and mentions(value, known):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]  # type: ignore[attr-defined]  # all have one
-                for target in targets:
-                    known |= {
-                        n.id for n in walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-                    }
-        if len(known) == before:
-            break
-    return frozenset(known)
-
-
-def mentions(node: ast.AST, known: set[str] | frozenset[str]) -> bool:
-    """Whether an expression reads one of some names."""
-    return any(isinstance(inner, ast.Name) and inner.id in known for inner in walk(node))

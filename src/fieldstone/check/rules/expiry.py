@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 from fieldstone.check import names
+from fieldstone.check.binding import mentions
 from fieldstone.check.events import Called, Read, Returned
 from fieldstone.check.fields import target_of
 from fieldstone.check.findings import Fix, Problem, Repair, Severity
-from fieldstone.check.flow import mentions
 from fieldstone.check.lookup import last_name
 from fieldstone.check.models import model
 from fieldstone.check.modules import Function, Module

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 
 from fieldstone.check import names
 from fieldstone.check.annotations import SESSION_NAMES
+from fieldstone.check.binding import bound_in, mentions
 from fieldstone.check.callers import Passed, passed, read_inside
-from fieldstone.check.evaluation import bound_in
 from fieldstone.check.events import Called, Loop, Place, Read
 from fieldstone.check.findings import Problem
-from fieldstone.check.flow import mentions
 from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module, blocks
 from fieldstone.check.registry import File, Tier, rule
