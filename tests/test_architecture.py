@@ -72,6 +72,12 @@ ROWS = (
         NO_COMMIT,
     ),
     Row(
+        "reading.keyed",
+        "autocommit errors keys reading.assembly reading.gathering reading.plans reading.preparation",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
         "reading.ways",
         "autocommit keys reading.composed reading.anatomy reading.forms reading.plans reading.objects "
         "reading.assembly "
@@ -100,8 +106,8 @@ ROWS = (
     ),
     Row(
         "reading.answers",
-        "errors autocommit cache verbs reading.rendering reading.ways reading.asking reading.fetching "
-        "paging.cursors paging.pages",
+        "errors autocommit cache keys verbs reading.anatomy reading.forms reading.gathering reading.keyed "
+        "reading.rendering reading.ways reading.asking reading.fetching paging.cursors paging.pages",
         MODELS,
         NO_COMMIT,
     ),

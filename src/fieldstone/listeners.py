@@ -28,6 +28,7 @@ AUDITED = "fieldstone audited"
 _IDLE = "fieldstone_idle"
 _ADDED = "fieldstone_added"
 _IDLE_AT_WRITES = "fieldstone_idle_at_writes"
+_WAKE = "fieldstone_wake"
 
 
 def idle_at_reads(
@@ -56,6 +57,22 @@ def idle_at_plain_writes(listener: ListenerT) -> ListenerT:
     """Mark a listener that does nothing about a write that needs no instance (see `writing.straight`)."""
     setattr(listener, _IDLE_AT_WRITES, True)
     return listener
+
+
+def idle_unless(awake: Callable[[], Any]) -> Callable[[ListenerT], ListenerT]:
+    """Mark a listener of statements that does nothing unless `awake` says so."""
+
+    def mark(listener: ListenerT) -> ListenerT:
+        setattr(listener, _WAKE, awake)
+        return listener
+
+    return mark
+
+
+def is_awake(listener: Any) -> bool:
+    """Tell whether a listener of statements would do anything now."""
+    awake = getattr(listener, _WAKE, None)
+    return awake is None or bool(awake())
 
 
 _OF_SESSIONS = (

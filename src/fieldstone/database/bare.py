@@ -26,7 +26,7 @@ from sqlmodel import Session
 from fieldstone.autocommit import APART, GiveWay
 from fieldstone.database import freshness, sqlite
 from fieldstone.errors import CommitOutcomeUnknown, FieldstoneError
-from fieldstone.listeners import added_at_reads, is_ours
+from fieldstone.listeners import added_at_reads, is_awake, is_ours
 from fieldstone.violations import explain
 from fieldstone.violations.failures import failure_of
 
@@ -71,7 +71,8 @@ class Bare:
         if self._parted or heard.before_execute or heard.after_execute or heard.engine_connect:
             raise GiveWay
         self._check_transactions()
-        if heard.before_cursor_execute or heard.after_cursor_execute or self._is_told():
+        listening = (*heard.before_cursor_execute, *heard.after_cursor_execute)
+        if any(map(is_awake, listening)) or self._is_told():
             if self.dialect.name == "sqlite":  # out of autocommit, it would begin transactions by itself
                 raise GiveWay
             return True
@@ -80,9 +81,10 @@ class Bare:
     def _check_transactions(self) -> None:
         """Give way where anybody but this package listens to transactions."""
         heard, session = self.engine.dispatch, self._witness.dispatch
-        if session.after_begin or session.after_transaction_create or heard.rollback:
+        if session.after_transaction_create or heard.rollback:
             raise GiveWay
         listening = (
+            *session.after_begin,
             *heard.begin,
             *heard.commit,
             *session.before_commit,

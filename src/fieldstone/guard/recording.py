@@ -26,7 +26,7 @@ from fieldstone.guard.lives import Ending, Query
 from fieldstone.guard.queries import query_of
 from fieldstone.guard.sites import here
 from fieldstone.guard.statements import Statement, is_setup
-from fieldstone.listeners import idle_at_plain_writes, idle_at_reads
+from fieldstone.listeners import idle_at_plain_writes, idle_at_reads, idle_unless
 
 _OPEN = "fieldstone_guard_open"
 _SESSION = "fieldstone_guard"
@@ -108,7 +108,8 @@ def listen() -> None:
 
 def hooks() -> Iterator[tuple[type[Any], str, Callable[..., Any], dict[str, Any]]]:
     """Yield all hooks: what they listen to, and by which function."""
-    yield Engine, "before_cursor_execute", _before, {}
+    # with `retval`, since SQLAlchemy would wrap the function, and with it hide that it is idle
+    yield Engine, "before_cursor_execute", _before, {"retval": True}
     yield Engine, "after_cursor_execute", _after, {}
     yield Engine, "handle_error", _failed, {}
     yield Session, "do_orm_execute", _executing, {}
@@ -127,10 +128,19 @@ def hooks() -> Iterator[tuple[type[Any], str, Callable[..., Any], dict[str, Any]
 # Statements
 
 
-def _before(connection: Connection, cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
+@idle_unless(recorders)
+def _before(
+    connection: Connection, cursor: Any, sql: str, parameters: Any, context: Any, many: bool
+) -> tuple[str, Any]:
     found = recorders()
-    if not found or is_setup(sql):
-        return
+    if found and not is_setup(sql):
+        _record(found, connection, sql, parameters, context)
+    return sql, parameters
+
+
+def _record(
+    found: tuple[Recorder, ...], connection: Connection, sql: str, parameters: Any, context: Any
+) -> None:
     query = context.execution_options.get(lives.KEY) if context is not None else None
     statement = Statement(
         sql,
@@ -146,6 +156,7 @@ def _before(connection: Connection, cursor: Any, sql: str, parameters: Any, cont
         recorder.sent(statement, connection)
 
 
+@idle_unless(recorders)
 def _after(connection: Connection, *_rest: Any) -> None:
     if recorders():
         statement: Statement | None = connection.info.pop(_OPEN, None)

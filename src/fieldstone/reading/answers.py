@@ -17,12 +17,17 @@ from sqlmodel import Session, SQLModel
 from fieldstone.autocommit import Direct, Steps
 from fieldstone.cache import cached
 from fieldstone.errors import NotFound
+from fieldstone.keys import version_name
 from fieldstone.paging.cursors import Cursors
 from fieldstone.paging.pages import KeysetPage, Page
+from fieldstone.reading.anatomy import Inexact
 from fieldstone.reading.asking import Objects, Reading, Rows, Written, directly, within
 from fieldstone.reading.fetching import Make, by_key, continued, every, turned, versioned
-from fieldstone.reading.rendering import dumps
-from fieldstone.reading.ways import Found
+from fieldstone.reading.forms import Unfit
+from fieldstone.reading.gathering import Gathered
+from fieldstone.reading.keyed import keyed
+from fieldstone.reading.rendering import dumps, values_of, written
+from fieldstone.reading.ways import Found, objects_of
 from fieldstone.verbs import verb
 
 Statement = Select[*tuple[Any, ...]]
@@ -55,7 +60,10 @@ def json_get(session: Session, model: type[SQLModel], key: Any, schema: type[Bas
 def _json_get_directly(
     direct: Direct, model: type[SQLModel], key: Any, schema: type[BaseModel]
 ) -> Steps[bytes]:
-    return directly(direct, _json_get(model, key, schema))
+    ready = keyed(direct, model, schema)
+    if ready is None:
+        return (yield from directly(direct, _json_get(model, key, schema)))
+    return _document((yield from ready.row(key)), schema)
 
 
 def _json_get(model: type[SQLModel], key: Any, schema: type[BaseModel]) -> Reading[bytes]:
@@ -77,7 +85,13 @@ def json_get_versioned(
 def _json_get_versioned_directly(
     direct: Direct, model: type[SQLModel], key: Any, schema: type[BaseModel]
 ) -> Steps[tuple[bytes, Any]]:
-    return directly(direct, _json_get_versioned(model, key, schema))
+    name = version_name(model)
+    ready = keyed(direct, model, schema, () if name is None else (name,))
+    if ready is None:
+        return (yield from directly(direct, _json_get_versioned(model, key, schema)))
+    gathered = yield from ready.row(key)
+    version = None if name is None else gathered.beside(0)[0]
+    return _document(gathered, schema), version
 
 
 def _json_get_versioned(
@@ -185,6 +199,15 @@ def _finished(make: Make, finish: Finish | None) -> Make:
         return finish((yield from make(items)))
 
     return made
+
+
+def _document(gathered: Gathered, schema: type[BaseModel]) -> bytes:
+    """Write the only row of a plan of one statement."""
+    try:
+        return dumps(written(gathered)[0])
+    except (Inexact, Unfit):
+        [made] = objects_of(gathered.shape.plan, values_of(gathered))
+        return _adapter(schema).dump_json(made, by_alias=True)
 
 
 def _bytes(found: Found, make: Make, response: Any) -> Reading[bytes]:

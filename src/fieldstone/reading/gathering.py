@@ -56,6 +56,13 @@ class Gathered:
     keys: dict[int, Column] = field(default_factory=dict)
     below: list[tuple[Related, Gathered | None]] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, found: Prepared, description: Sequence[Any] | None, rows: Sequence[Any]) -> Gathered:
+        """Take the rows of a statement as its driver gave them."""
+        processors = found.processors(description)
+        columns: list[Column] = list(zip(*rows, strict=True)) if rows else [()] * len(processors)
+        return cls(found.layout, len(rows), columns, processors)
+
     @property
     def shape(self) -> Layout:
         """Give the layout, which only the answer of a count lacks."""
@@ -164,9 +171,9 @@ class DirectReader:
         found = prepared(direct.owner, direct.dialect, key, taken.binds, derive, self.added)
         if found is None or not (found.stands_alone if self.more else found.only_reads):
             raise Unprepared
-        sql, arguments = found.call(taken.values, named)
+        sql, arguments = call_of(found, taken.values, named)
         description, rows = yield Ask(sql, arguments, described=not found.is_described, more=self.more)
-        return _gathered(found, description, rows)
+        return Gathered.of(found, description, rows)
 
     def follow(self, gathered: Gathered) -> Steps[None]:
         """Ask for every collection that waits at the rows, at any depth."""
@@ -207,7 +214,7 @@ def following(gathered: Gathered, dialect: str) -> Generator[Call, Gathered | No
 def _run(
     connection: Connection, found: Prepared, values: Sequence[Any], named: Mapping[str, Any]
 ) -> Gathered:
-    sql, arguments = found.call(values, named)
+    sql, arguments = call_of(found, values, named)
     carried = found.compiled, lambda: [found.parameters(values, named)]
     start = perf_counter()
     try:
@@ -220,7 +227,15 @@ def _run(
         _give_way(error)
         raise
     note(connection.engine.pool, perf_counter() - start)
-    return _gathered(found, description, rows)
+    return Gathered.of(found, description, rows)
+
+
+def call_of(found: Prepared, values: Sequence[Any], named: Mapping[str, Any]) -> tuple[str, Any]:
+    """Give the text and the arguments of one execution. Raises Unprepared for a value that cannot be sent."""
+    try:
+        return found.call(values, named)
+    except Exception as error:  # SQLAlchemy's own execution fails at it as well, and says where
+        raise Unprepared from error
 
 
 def _before_beginning(connection: Connection, found: Prepared) -> AbstractContextManager[None]:
@@ -254,12 +269,6 @@ def _autocommitted(driven: Any) -> Iterator[None]:
 
 
 _NOTHING = nullcontext()
-
-
-def _gathered(found: Prepared, description: Sequence[Any] | None, rows: Sequence[Any]) -> Gathered:
-    processors = found.processors(description)
-    columns: list[Column] = list(zip(*rows, strict=True)) if rows else [()] * len(processors)
-    return Gathered(found.layout, len(rows), columns, processors)
 
 
 def _give_way(error: Exception) -> None:

@@ -94,11 +94,7 @@ class Order:
     def arguments(self) -> Any:
         try:
             return self.command.arguments(self.values)
-        except (
-            ValueError,
-            TypeError,
-            AttributeError,
-        ) as error:  # a value that its column's type does not take
+        except Exception as error:  # a value that its column's type does not take
             raise NotStraight from error
 
     def answered(self, description: Sequence[Any] | None, rows: Sequence[Any]) -> Written:
