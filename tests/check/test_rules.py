@@ -6,16 +6,21 @@ import ast
 import inspect
 import textwrap
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fieldstone.check.checking import checked
+from fieldstone.check.configuration import NO_CONFIGURATION
 from fieldstone.check.findings import Repair
 from fieldstone.check.fixing import fixed
+from fieldstone.check.project import Project
 from fieldstone.check.registry import Rule
 from fieldstone.check.rules import rules
 from fieldstone.check.running import Options, check
-from fieldstone.check.versions import Versions
+from fieldstone.check.texts import Texts
+from fieldstone.check.versions import Versions, versions_of
 from tests.check.cases import Case, cases
 
 ALL = list(cases())
@@ -37,6 +42,24 @@ def test_every_rule_has_enough_cases_of_both_kinds(rule: Rule) -> None:
     assert len(mine) >= FEWEST, f"{rule.code} has {len(mine)} cases; {FEWEST} are the least."
     assert kinds[True], f"{rule.code} has no case in which it speaks."
     assert kinds[False], f"{rule.code} has no case in which it stays silent."
+
+
+NARROWED = [case for case in ALL if rules()[case.code].calls]
+
+
+@pytest.mark.parametrize("case", NARROWED[::3], ids=[f"{case.code}: {case.name}" for case in NARROWED[::3]])
+def test_the_calls_that_a_rule_names_are_all_that_it_speaks_about(case: Case, tmp_path: Path) -> None:
+    case.write(tmp_path)
+    texts = Texts(tmp_path)
+    paths = [tmp_path / path for path in case.files if path.endswith(".py")]
+    project = Project(tmp_path, map(texts.facts, paths), versions_of(tmp_path))
+    narrow = rules()[case.code]
+    found = [
+        [*checked(project, facts, [rule], NO_CONFIGURATION)]
+        for rule in (narrow, replace(narrow, calls=frozenset()))
+        for facts in project.files.values()
+    ]
+    assert found[: len(found) // 2] == found[len(found) // 2 :]
 
 
 ASKING = [one for one in rules().values() if "at_least(" in Path(inspect.getfile(one.body)).read_text()]

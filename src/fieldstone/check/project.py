@@ -24,7 +24,7 @@ from fieldstone.check.texts import Texts
 from fieldstone.check.versions import NO_VERSIONS, Versions
 
 # The syntax trees of so many characters of source are kept at once, which take about 25 bytes each.
-KEPT = 5_000_000
+KEPT = 3_000_000
 LIBRARIES = frozenset(sys.stdlib_module_names) | {
     "sqlmodel",
     "sqlalchemy",
