@@ -28,6 +28,7 @@ DATABASE = re.compile(r"\bdb\b")
 MAKER = re.compile(r"[sS]ession(?:_?[mM]aker)?\w*\s*\(|scoped_session")
 LONGEST_SCHEME = 60
 SCHEME = re.compile(r"""\b(sqlite|postgres(?:ql)?|mysql|mariadb|oracle|mssql)(\+\w+)?:/""")
+LONGEST_NAME = 100  # or a file that is one long word would take for ever
 CHANGE = re.compile("updat|modif|chang|edited")
 # What follows a name of a change where it is set: `task.updated_at = ...`, `{"updated_at": ...}`,
 # `setattr(task, "updated_at", ...)` and `values(updated_at=now())`; a function that returns the name gives
@@ -259,11 +260,13 @@ def schemes(source: str) -> Iterator[str]:
 
 def assigned(source: str) -> Iterator[str]:
     """Find the names that look like a time of change and are assigned."""
-    for found in CHANGE.finditer(source):
+    end = 0
+    while found := CHANGE.search(source, end):
         start, end = found.span()
-        while start and is_of_name(source[start - 1]):
+        first, last = max(0, start - LONGEST_NAME), min(len(source), end + LONGEST_NAME)
+        while start > first and is_of_name(source[start - 1]):
             start -= 1
-        while end < len(source) and is_of_name(source[end]):
+        while end < last and is_of_name(source[end]):
             end += 1
         if sets(source, start, end):
             yield source[start:end]
