@@ -32,7 +32,7 @@ from benchmarks.workload import (
 )
 
 CHECKED = (77, 4711, 12_345)
-WARM = 2
+WARM = 4
 
 
 @dataclass(frozen=True)

@@ -49,15 +49,15 @@ class Work:
 WORKS = {
     work.code: work
     for work in (
-        Work("E1", "one task", 25),
-        Work("E2", f"{PAGE} flat tasks", 10),
-        Work("E3", f"{PAGE} tasks, each with its project and its assignments with their workers", 5),
-        Work("E4", "create a task", 15, writes=True),
-        Work("E5", "change two fields of a task", 15, writes=True),
+        Work("E1", "one task", 50),
+        Work("E2", f"{PAGE} flat tasks", 20),
+        Work("E3", f"{PAGE} tasks, each with its project and its assignments with their workers", 10),
+        Work("E4", "create a task", 30, writes=True),
+        Work("E5", "change two fields of a task", 30, writes=True),
         Work("E6", "10,000 tasks in bulk, validated", 1, writes=True),
         Work("M6", "a stream of 1,000,000 events", 1),
-        Work("P0", f"the first page of {PAGE} events", 10),
-        Work("P9", f"the page behind 900,000 of 1,000,000 events, {PAGE} events", 10),
+        Work("P0", f"the first page of {PAGE} events", 20),
+        Work("P9", f"the page behind 900,000 of 1,000,000 events, {PAGE} events", 20),
     )
 }
 

@@ -88,17 +88,24 @@ FOUNDATIONS = (
     Row("database.settings", "errors database.urls", "pydantic pydantic_settings", NO_IO),
     Row("database.retry", "errors violations.failures", "sqlalchemy"),
     Row("database.hops", "", "sqlalchemy"),
+    Row("database.turns", "", "sqlalchemy"),
+    Row("database.pools", "database.turns", "sqlalchemy"),
     Row("database.freshness", "", "sqlalchemy"),
-    Row("database.sqlite", "errors violations.failures database.urls database.hops", "sqlalchemy"),
+    Row(
+        "database.sqlite",
+        "errors violations.failures database.urls database.hops database.turns",
+        "sqlalchemy",
+    ),
     Row(
         "database.engines",
         "errors copying violations.evidence violations.failures database.retry database.settings "
-        "database.freshness database.hops database.sqlite database.urls",
+        "database.freshness database.hops database.pools database.sqlite database.turns database.urls",
         "sqlalchemy",
     ),
     Row(
         "database.bare",
-        "errors autocommit listeners violations violations.failures database.freshness database.sqlite",
+        "errors autocommit listeners violations violations.failures database.freshness database.sqlite "
+        "database.turns",
         "sqlalchemy sqlmodel",
     ),
     Row("database.talking", "autocommit database.bare database.hops database.sqlite", "sqlalchemy"),

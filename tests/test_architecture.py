@@ -66,14 +66,15 @@ ROWS = (
     ),
     Row(
         "reading.composed",
-        "cache database.settings reading.plans reading.exactness reading.expressions reading.assembly "
-        "reading.preparation reading.composition reading.latency reading.gathering",
+        "autocommit cache database.settings reading.plans reading.exactness reading.expressions "
+        "reading.assembly reading.preparation reading.composition reading.latency reading.gathering",
         MODELS,
         NO_COMMIT,
     ),
     Row(
         "reading.keyed",
-        "autocommit errors keys reading.assembly reading.gathering reading.plans reading.preparation",
+        "autocommit errors keys reading.assembly reading.composed reading.gathering reading.plans "
+        "reading.preparation",
         MODELS,
         NO_COMMIT,
     ),
@@ -165,6 +166,13 @@ ROWS = (
         NO_COMMIT,
     ),
     Row(
+        "writing.removing",
+        "autocommit cache keys listeners visibility writing.commands writing.single writing.storing "
+        "writing.versions",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
         "writing.answers",
         "autocommit verbs keys listeners reading.fetching reading.plans reading.ways writing.single "
         "writing.storing writing.straight writing.versions",
@@ -221,8 +229,8 @@ ROWS = (
     Row("paging", "paging.cursors paging.navigation paging.pages"),
     Row(
         "writing",
-        "writing.answers writing.bulk writing.claiming writing.inserting writing.linking writing.single "
-        "writing.upserting",
+        "writing.answers writing.bulk writing.claiming writing.inserting writing.linking writing.removing "
+        "writing.single writing.upserting",
     ),
     Row(
         "history",

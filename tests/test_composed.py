@@ -91,7 +91,7 @@ async def test_all_ways_give_the_same_bytes(shop: Face, model: Any, schema: type
 def test_a_plan_says_which_databases_write_it() -> None:
     assert plan(bookshop.Book, bookshop.BookFull).why == (
         "JSON is written from rows: every column comes out as Pydantic would write it. "
-        "SQLite writes it itself, in one statement. "
+        "Within a session, SQLite writes it itself, in one statement. "
         "PostgreSQL writes it itself, in one statement, where it is far away."
     )
     assert plan(bookshop.Book, Priced).why == (

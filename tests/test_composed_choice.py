@@ -8,7 +8,8 @@ import pytest
 from sqlmodel import col, select
 
 from fieldstone import ConfigurationError, Database, json
-from fieldstone.reading import latency
+from fieldstone.database.bare import Bare
+from fieldstone.reading import answers, latency
 from fieldstone.testing import count_statements
 from tests import bookshop
 from tests.bookshop import Author, AuthorDeep, AuthorRead, Book, BookRead, composed_of
@@ -62,3 +63,19 @@ def test_who_writes_can_be_told_by_the_environment(monkeypatch: pytest.MonkeyPat
         Database("sqlite://")
     monkeypatch.setenv("FIELDSTONE_JSON_BY", "rows")
     assert Database("sqlite://").settings.json_by == "rows"
+
+
+@pytest.mark.parametrize("way", ["auto", *bookshop.WAYS])
+async def test_who_writes_without_a_session(database_url: str, way: Any) -> None:
+    """SQLite's rows are the faster way there; a server is asked as within a session."""
+    async with Database(database_url, json_by=way) as database:
+        await database.create_all_async(bookshop.METADATA)
+        engine = database.async_engine.sync_engine
+        bare: Any = Bare(engine, lock_timeout=1, pooler=False)
+        for seconds in (0.0, 0.005):
+            for _ in range(latency.REMEMBERED):
+                latency.note(engine.pool, seconds)
+            assert await json(database.async_autocommit, select(Author), AuthorDeep) == b"[]"
+            ask = next(answers._json_directly(bare, select(Author), AuthorDeep))
+            distant = way == "auto" and seconds > 0 and engine.dialect.name == "postgresql"
+            assert bool(composed_of([ask.sql])) is (way == "database" or distant)

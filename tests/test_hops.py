@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +139,9 @@ async def test_rows_and_counts_of_writes_come_back(database: Database) -> None:
 
 async def test_a_cancelled_begin_leaves_nothing_open(database: Database, hops: list[Any]) -> None:
     """The thread begins the transaction after the task that asked for it is gone."""
-    async with database.async_transaction() as session:
-        await session.exec(select(domain.Tag))
+    path = str(database.url.database)
+    with closing(sqlite3.connect(path, isolation_level=None)) as process:  # in this one there is a line
+        process.execute("BEGIN IMMEDIATE")
         hops.clear()
         waiting = asyncio.create_task(add_project(database))
         while not any("BEGIN IMMEDIATE" in work for work in hops):  # noqa: ASYNC110 - nobody could set an event

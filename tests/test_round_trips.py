@@ -19,6 +19,7 @@ from fieldstone import (
     Resource,
     count,
     create,
+    delete,
     exists,
     fetch,
     get,
@@ -103,6 +104,12 @@ async def test_a_write_on_its_own_asks_once(face: Face, wire: tuple[Wire, str]) 
             verb, target, Worker, "@ada", {"name": f"Ada {next(numbers)}"}, *arguments, **options
         )
 
+    async def made_and_deleted() -> None:
+        number = next(numbers)
+        await face(json_create, target, Worker, {"id": f"@{number}", "name": "New"}, WorkerRead)
+        await face(delete, target, Worker, f"@{number}")
+
+    assert await cost(wire[0], made_and_deleted) == 2
     assert await cost(wire[0], lambda: made(json_create)) == 1
     assert await cost(wire[0], lambda: made(create, into=WorkerRead)) == 1
     assert await cost(wire[0], lambda: changed(json_patch)) == 1

@@ -138,6 +138,30 @@ async def test_a_row_is_given_by_every_verb_for_rows(spoiled: Face) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+async def test_reads_without_a_session_give_what_cannot_be_read(books: Face) -> None:
+    ordered, alone = select(Book).order_by(col(Book.id)), without_session(books)
+    for column, value, shown in UNREADABLE[books.dialect]:
+        await spoil(books, column, value)
+        rows = [
+            (await books(get, alone, Book, 2, BookRead)),
+            (await books(fetch, alone, ordered, BookRead))[1],
+        ]
+        assert [getattr(row, column) for row in rows] == [shown, shown]
+        rows = [
+            loads(await books(json_get, alone, Book, 2, BookRead)),
+            loads(await books(json, alone, ordered, BookRead))[1],
+            loads(await books(json_page, alone, ordered, BookRead))["items"][1],
+            loads(await books(json_seek, alone, ordered, BookRead))["items"][1],
+        ]
+        assert [row[column] for row in rows] == [shown] * 4
+        await spoil(books, column, "NULL")
+
+
+def without_session(face: Face) -> Any:
+    return face.database.async_autocommit if face.is_async else face.database.autocommit
+
+
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 async def test_the_bytes_of_a_response_hold_what_cannot_be_read(books: Face) -> None:
     ordered = select(Book).order_by(col(Book.id))
     for column, value, shown in UNREADABLE[books.dialect]:

@@ -14,7 +14,10 @@ from benchmarks.stacks.stack import Stack
 STACKS: Final = {
     "s1": "documents:Documents",
     "s7": "driver:Driver",
+    "s7-fastapi": "behind_fastapi:DriverBehindFastApi",
     "fieldstone": "fieldstone.asynchronous:Bytes",
+    "fieldstone-rows": "fieldstone.asynchronous:BytesOfRows",
+    "fieldstone-json": "fieldstone.asynchronous:BytesByDatabase",
     "fieldstone-sync": "fieldstone.synchronous:SyncBytes",
     "fieldstone-objects": "fieldstone.asynchronous:Objects",
     "fieldstone-objects-sync": "fieldstone.synchronous:SyncObjects",

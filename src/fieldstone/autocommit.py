@@ -84,6 +84,10 @@ class Direct(Protocol):
         """Give what statements are prepared for, and kept as long as it lives."""
 
     @property
+    def options(self) -> Mapping[str, Any]:
+        """Give the execution options of the engine."""
+
+    @property
     def added(self) -> tuple[Any, ...]:
         """Give the options that listeners add to the statements of a read. Raises GiveWay."""
         ...

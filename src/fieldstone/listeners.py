@@ -11,6 +11,8 @@ that is neither audited nor a tree say so as well.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import inspect as sa_inspect
@@ -19,6 +21,8 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from fieldstone.cache import cached
 
+# Who tells events, what they are called, and what gives the listeners of all of them.
+_Watched = tuple[tuple[Any, tuple[str, ...], Callable[[Any], tuple[Any, ...]]], ...]
 ListenerT = TypeVar("ListenerT", bound=Callable[..., Any])
 Options = tuple[ORMOption, ...]
 
@@ -75,7 +79,34 @@ def is_awake(listener: Any) -> bool:
     return awake is None or bool(awake())
 
 
-_OF_SESSIONS = (
+def concerned_by_write(session: Session, model: type[Any]) -> str | None:
+    """Name an event that somebody listens to when an instance of this model is written, if any does."""
+    return _concerned(((session.dispatch, *_SESSIONS), *_events_of(model)))
+
+
+def concerned_by_delete(session: Session, model: type[Any]) -> str | None:
+    """Name an event that somebody listens to when an instance of this model is deleted, if any does."""
+    return _concerned(((session.dispatch, *_SESSIONS_AT_DELETES), *_events_of_deletes(model)))
+
+
+def _concerned(watched: _Watched) -> str | None:
+    # what nobody listens to is one object for all attributes, so each is asked once
+    heard = {listeners for events, _, find in watched for listeners in find(events)}
+    try:
+        if _idle.issuperset(chain.from_iterable(heard)):
+            return None
+    except TypeError:  # a callable that cannot be hashed
+        pass
+    return next(
+        (name for events, names, _ in watched for name in names if not _are_idle(getattr(events, name))), None
+    )
+
+
+def _names(*names: str) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    return names, attrgetter(*names)
+
+
+_SESSIONS = _names(
     "before_flush",
     "after_flush",
     "after_flush_postexec",
@@ -85,27 +116,44 @@ _OF_SESSIONS = (
     "transient_to_pending",
     "pending_to_persistent",
 )
-_OF_MAPPERS = ("before_insert", "after_insert", "before_update", "after_update")
-_OF_INSTANCES = ("init", "init_failure", "load", "refresh_flush")
-_OF_ATTRIBUTES = ("set", "init_scalar", "remove")
-
-
-def concerned_by_write(session: Session, model: type[Any]) -> str | None:
-    """Name an event that somebody listens to when an instance of this model is written, if any does."""
-    for events, names in ((session.dispatch, _OF_SESSIONS), *_events_of(model)):
-        for name in names:
-            listeners = getattr(events, name)
-            if listeners and not all(hasattr(one, _IDLE_AT_WRITES) or _readies(one) for one in listeners):
-                return name
-    return None
+_SESSIONS_AT_DELETES = _names(
+    "before_flush",
+    "after_flush",
+    "after_flush_postexec",
+    "loaded_as_persistent",
+    "persistent_to_deleted",
+    "deleted_to_detached",
+    "deleted_to_persistent",
+)
+_MAPPERS_AT_DELETES = _names("before_delete", "after_delete")
+_LOADS = _names("load")
+_MAPPERS = _names("before_insert", "after_insert", "before_update", "after_update")
+_INSTANCES = _names("init", "init_failure", "load", "refresh_flush")
+_ATTRIBUTES = _names("set", "init_scalar", "remove")
 
 
 @cached
-def _events_of(model: type[Any]) -> tuple[tuple[Any, tuple[str, ...]], ...]:
+def _events_of_deletes(model: type[Any]) -> _Watched:
+    mapper = sa_inspect(model)
+    return ((mapper.dispatch, *_MAPPERS_AT_DELETES), (mapper.class_manager.dispatch, *_LOADS))
+
+
+@cached
+def _events_of(model: type[Any]) -> _Watched:
     mapper = sa_inspect(model)
     manager = mapper.class_manager
-    attributes = [(manager[one.key].dispatch, _OF_ATTRIBUTES) for one in mapper.column_attrs]
-    return ((mapper.dispatch, _OF_MAPPERS), (manager.dispatch, _OF_INSTANCES), *attributes)
+    attributes = [(manager[one.key].dispatch, *_ATTRIBUTES) for one in mapper.column_attrs]
+    return ((mapper.dispatch, *_MAPPERS), (manager.dispatch, *_INSTANCES), *attributes)
+
+
+def _are_idle(listeners: Any) -> bool:
+    idle = [one for one in listeners if hasattr(one, _IDLE_AT_WRITES) or _readies(one)]
+    _idle.update(idle)
+    return len(idle) == len(list(listeners))
+
+
+_idle: set[Any] = set()
+"""The listeners found idle: functions of modules, which live as long as the program."""
 
 
 def _readies(listener: Any) -> bool:

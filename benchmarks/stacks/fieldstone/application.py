@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from fastapi import FastAPI, Response
 
@@ -16,9 +16,11 @@ class Fieldstone(Stack):
     """An application over a database; `serve` adds the endpoints."""
 
     paging = "keyset"
+    # Who writes the JSON of collections.
+    json_by: ClassVar[Literal["auto", "rows", "database"]] = "auto"
 
     async def open(self, url: str) -> None:
-        self.database = Database(url)
+        self.database = Database(url, json_by=self.json_by)
         self.app = FastAPI()
         install(self.app, self.database)
         self.serve(self.app)

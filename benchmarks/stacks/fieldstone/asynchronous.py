@@ -144,6 +144,20 @@ class Bytes(Fieldstone):
             return b'{"created":%d}' % await create_many(session, Task, content, schema=TaskCreate)
 
 
+class BytesOfRows(Bytes):
+    """Read the bytes, written in Python wherever rows can be."""
+
+    title = "Fieldstone, bytes, from rows"
+    json_by = "rows"
+
+
+class BytesByDatabase(Bytes):
+    """Read the bytes, written by the database wherever it can."""
+
+    title = "Fieldstone, bytes, by the database"
+    json_by = "database"
+
+
 class Objects(Writes):
     """Read objects, and dump them."""
 

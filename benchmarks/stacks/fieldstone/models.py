@@ -100,12 +100,16 @@ EVENTS: TypeAdapter[KeysetPage[EventRead]] = TypeAdapter(KeysetPage[EventRead])
 CURSORS = Cursors("a secret for benchmarks, of no other use")
 
 
+LISTED = select(Task).order_by(col(Task.id)).limit(PAGE)
+LATEST = select(Event).order_by(col(Event.at).desc())
+
+
 def listed(offset: int) -> Any:
-    return select(Task).order_by(col(Task.id)).offset(offset).limit(PAGE)
+    return LISTED.offset(offset)
 
 
 def latest() -> Any:
-    return select(Event).order_by(col(Event.at).desc())
+    return LATEST
 
 
 def written(task: Task) -> bytes:

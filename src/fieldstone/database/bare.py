@@ -25,6 +25,7 @@ from sqlmodel import Session
 
 from fieldstone.autocommit import APART, GiveWay
 from fieldstone.database import freshness, sqlite
+from fieldstone.database.turns import turns_of
 from fieldstone.errors import CommitOutcomeUnknown, FieldstoneError
 from fieldstone.listeners import added_at_reads, is_awake, is_ours
 from fieldstone.violations import explain
@@ -42,7 +43,9 @@ class Bare:
         self.dialect = engine.dialect
         self.owner = engine.pool
         self.driver = engine.dialect.driver
-        self._lock_timeout = lock_timeout
+        self.options = engine.get_execution_options()
+        self.lock_timeout = lock_timeout
+        self.turns = turns_of(engine)
         # A statement takes asyncpg two messages, and behind a pooler each may meet another server.
         self._parted = pooler and self.driver == "asyncpg"
         self._witness = Session()  # what listens to it listens to every new session
@@ -168,6 +171,6 @@ class Bare:
                 ) from error
         elif failure is not None and (failure.locked or failure.sqlstate in _WAITED):
             locked = failure.locked and not reads
-            meaning = sqlite.stayed_locked(self._lock_timeout) if locked else explain(error)
+            meaning = sqlite.stayed_locked(self.lock_timeout) if locked else explain(error)
             raise meaning or error from error
         raise GiveWay from error

@@ -19,13 +19,17 @@ from sqlalchemy.util.concurrency import in_greenlet
 
 from fieldstone.copying import prepare as prepare_copying
 from fieldstone.database import freshness, hops, retry, sqlite
+from fieldstone.database.pools import AsyncFairPool, FairPool
 from fieldstone.database.settings import JSON_BY, Settings
+from fieldstone.database.turns import TurnConnection
 from fieldstone.database.urls import DatabaseUrl
 from fieldstone.errors import CommitOutcomeUnknown, MissingExtra
 from fieldstone.violations import evidence
 from fieldstone.violations.failures import failure_of
 
 _COMMITTING = "fieldstone_committing"
+
+_DRIVEN: dict[str, dict[str, Any]] = {"sqlite": {"factory": TurnConnection}}
 
 _EXTRAS = {"aiosqlite": "sqlite", "asyncpg": "postgres", "psycopg": "postgres"}
 
@@ -63,11 +67,11 @@ def _made(
     try:
         return create(
             arguments.url,
-            connect_args=dict(arguments.connect_args),
+            connect_args={**arguments.connect_args, **_DRIVEN.get(url.dialect, {})},
             echo=settings.echo,
             hide_parameters=True,
             execution_options={JSON_BY: settings.json_by},
-            **_pool(url, settings),
+            **_pool(url, settings, asynchronous=asynchronous),
         )
     except ModuleNotFoundError as error:
         if error.name not in _EXTRAS:
@@ -78,10 +82,11 @@ def _made(
         ) from error
 
 
-def _pool(url: DatabaseUrl, settings: Settings) -> dict[str, Any]:
+def _pool(url: DatabaseUrl, settings: Settings, *, asynchronous: bool) -> dict[str, Any]:
     if settings.serverless:
         return {"poolclass": NullPool}
     pool: dict[str, Any] = {
+        "poolclass": AsyncFairPool if asynchronous else FairPool,
         "pool_size": settings.pool_size,
         "max_overflow": settings.max_overflow,
         "pool_timeout": settings.pool_timeout,

@@ -6,8 +6,12 @@ takes no lock waits for the statement that comes next, and goes along with it.
 
 A hop still costs several times what a row by its key does. So in a read-only transaction, where a write-ahead
 log lets nobody wait, a statement first runs right in the event loop, and is stopped after `STEPS` steps of
-SQLite's virtual machine: a fraction of a millisecond. One that was stopped runs in the thread, and so does
-every later one like it. Connections that have a progress handler of their own lose it.
+SQLite's virtual machine: a fraction of a millisecond. One that was stopped runs in the thread, and so do the
+next ones like it, until one is tried again: its values may ask for less. Connections that have a progress
+handler of their own lose it.
+
+A write that is a transaction of its own does the same, where it has to wait neither for another process nor
+for a disk; one in `_CHECKPOINT` runs in the thread, where its commit may move the log into the database.
 
 Cursors that stream stay as they are, since their rows must not all be fetched at once.
 """
@@ -26,6 +30,8 @@ BEGIN = "BEGIN"
 STEPS = 10_000
 _AT_ONCE = 1_000
 _LONG_ONES = 1_000
+_TRIED_AGAIN = 64
+_CHECKPOINT = 200
 
 
 def prepare(engine: Engine) -> None:
@@ -51,18 +57,23 @@ class HopConnection(AsyncAdapt_aiosqlite_connection):
 
     `unsettled`: a call may still be waiting in the thread, so nobody knows whether a transaction is open.
     `brief`: until the transaction ends, what is short may run in the event loop.
+    `frame`: what is run before and after a write in the event loop; empty where none may run there.
+    `stores`: how many writes of their own there were.
     """
 
-    __slots__ = ("brief", "postponed", "unsettled")
+    __slots__ = ("brief", "frame", "postponed", "stores", "unsettled")
 
     _cursor_cls = HopCursor
-    _long: ClassVar[set[str]] = set()
+    # Statements that were stopped, and how many like each run in the thread before one is tried again.
+    _long: ClassVar[dict[str, int]] = {}
 
     def __init__(self, dbapi: Any, connection: Any) -> None:
         super().__init__(dbapi, connection)
         self.postponed: list[str] = []
         self.unsettled = False
         self.brief = False
+        self.frame: tuple[str, str] | tuple[()] | None = None
+        self.stores = 0
 
     def postpone(self, *statements: str) -> None:
         """Run statements that cannot fail together with the next one, or not at all where none comes."""
@@ -85,15 +96,52 @@ class HopConnection(AsyncAdapt_aiosqlite_connection):
 
     def at_once(self, statement: str, parameters: Any) -> Any:
         """Run a statement here and now; None where that may not be, or takes too long."""
-        if not self.brief or self.unsettled or statement in self._long:
+        if not self.brief or self.unsettled or self._is_long(statement):
             return None
         before, self.postponed = self.postponed, []
-        found = _executed_briefly(self.driver_connection._conn, before, statement, parameters)
+        return self._unless_long(
+            statement, _executed_briefly(self.driver_connection._conn, before, statement, parameters)
+        )
+
+    async def store(self, statement: str, parameters: Any) -> Any:
+        """Run a write as a transaction of its own: here where it may be, else in the thread."""
+        found = self._store_at_once(statement, parameters)
+        return await self.hop(_executed, statement, parameters) if found is None else found
+
+    def _store_at_once(self, statement: str, parameters: Any) -> Any:
+        self.stores += 1
+        if self.unsettled or self._is_long(statement) or self.stores % _CHECKPOINT == 0:
+            return None
+        connection = self.driver_connection._conn
+        if self.frame is None:
+            self.frame = _frame(connection)
+        if not self.frame:
+            return None
+        before, self.postponed = self.postponed, []
+        try:
+            found = _stored_briefly(connection, before, self.frame, statement, parameters)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return None  # another process writes, and is waited for in the thread
+        return self._unless_long(statement, found)
+
+    def _unless_long(self, statement: str, found: Any) -> Any:
         if found is None:
             if len(self._long) >= _LONG_ONES:
                 self._long.clear()
-            self._long.add(statement)
+            self._long[statement] = _TRIED_AGAIN
         return found
+
+    def _is_long(self, statement: str) -> bool:
+        left = self._long.get(statement)
+        if left is None:
+            return False
+        if left:
+            self._long[statement] = left - 1
+        else:
+            self._long.pop(statement, None)
+        return left > 0
 
     def cursor(self, server_side: bool = False) -> Any:
         if server_side and self.postponed:
@@ -178,6 +226,42 @@ def _executed_briefly(connection: sqlite3.Connection, before: Before, statement:
         return None
     finally:
         connection.set_progress_handler(None, _AT_ONCE)
+
+
+def _frame(connection: sqlite3.Connection) -> tuple[str, str] | tuple[()]:
+    """Say what goes around a write in the event loop, where nothing may wait: for a lock, or for a disk.
+
+    Only a write-ahead log is written without waiting for the disk, by commits that make no checkpoint.
+    """
+    names = ("journal_mode", "synchronous", "busy_timeout", "wal_autocheckpoint")
+    mode, synchronous, patience, pages = [
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names
+    ]
+    if mode != "wal" or synchronous > 1:
+        return ()
+    settings = "PRAGMA busy_timeout = {}; PRAGMA wal_autocheckpoint = {};"
+    return settings.format(0, 0) + "BEGIN IMMEDIATE", settings.format(patience, pages)
+
+
+def _stored_briefly(
+    connection: sqlite3.Connection, before: Before, frame: tuple[str, str], statement: str, parameters: Any
+) -> Any:
+    """Run a write in the event loop; None, and nothing stored, where it takes long.
+
+    A transaction is around it because a statement that was stopped on its own may have been stored.
+    The settings go as a script: SQLite heeds them when it reads them, not when a kept statement runs again.
+    """
+    first, last = frame
+    try:
+        connection.executescript("; ".join([*before, first]))
+        found = _executed_briefly(connection, (), statement, parameters)
+        if found is not None:
+            connection.execute("COMMIT")
+        return found
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        connection.executescript(last)
 
 
 def _executed_many(connection: sqlite3.Connection, before: Before, statement: str, parameters: Any) -> Any:

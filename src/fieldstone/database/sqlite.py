@@ -16,8 +16,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.util.concurrency import await_
 
 from fieldstone.database.hops import BEGIN, HopConnection
+from fieldstone.database.turns import TurnConnection, Turns, stand, turns_at
 from fieldstone.database.urls import DatabaseUrl
 from fieldstone.errors import Unavailable
 from fieldstone.violations.failures import failure_of
@@ -33,6 +35,9 @@ def prepare(engine: Engine, url: DatabaseUrl, *, lock_timeout: float) -> None:
     """Set up every connection that the engine opens, and every transaction."""
     in_file = not url.in_memory and not url.read_only
     always_deferred = url.read_only
+    turns = None if always_deferred else turns_at(str(engine.url.database))
+    if turns is not None:
+        stand(engine, turns)
 
     @event.listens_for(engine, "connect")
     def configure(dbapi_connection: Any, record: Any) -> None:
@@ -52,19 +57,22 @@ def prepare(engine: Engine, url: DatabaseUrl, *, lock_timeout: float) -> None:
         if options.get("isolation_level") == "AUTOCOMMIT":
             return
         read_only = bool(options.get(READ_ONLY))
+        writes = not (read_only or always_deferred)
         statements = list(permission(connection.info, not read_only))
         if isinstance(driven, HopConnection):
             driven.postpone(*statements)
             statements = []
-            if read_only or always_deferred:  # it takes no lock, so nobody need wait for it
+            if not writes:  # it takes no lock, so nobody need wait for it
                 driven.postpone(BEGIN)
                 driven.brief = is_write_ahead(connection.info)
                 return
+        if writes:
+            take_turn(driven, turns, lock_timeout)
         cursor = connection.connection.cursor()
         try:
             for statement in statements:
                 cursor.execute(statement)
-            cursor.execute(BEGIN if read_only or always_deferred else "BEGIN IMMEDIATE")
+            cursor.execute("BEGIN IMMEDIATE" if writes else BEGIN)
         except sqlite3.OperationalError as error:
             failure = failure_of(error)
             if failure is None or not failure.locked:
@@ -72,6 +80,48 @@ def prepare(engine: Engine, url: DatabaseUrl, *, lock_timeout: float) -> None:
             raise stayed_locked(lock_timeout) from error
         finally:
             cursor.close()
+            driver_connection(driven).hand_over()
+
+    @event.listens_for(engine, "checkin")
+    def returned(dbapi_connection: Any, record: Any) -> None:
+        if dbapi_connection is not None:
+            driver_connection(dbapi_connection).hand_over()
+
+
+def driver_connection(dbapi_connection: Any) -> TurnConnection:
+    """Give sqlite3's own connection, on either face."""
+    if isinstance(dbapi_connection, HopConnection):
+        dbapi_connection = dbapi_connection.driver_connection._conn
+    found: TurnConnection = dbapi_connection
+    return found
+
+
+def take_turn(driven: Any, turns: Turns | None, lock_timeout: float) -> None:
+    """Wait for the turn to write, for as long as for a lock. It is handed over with the transaction's end."""
+    if turns is None:  # it can only be read
+        return
+    if isinstance(driven, HopConnection):
+        await_(take_turn_async(driven, turns, lock_timeout))
+        return
+    if not (turns.take_at_once() or turns.take(lock_timeout)):
+        raise stayed_locked(lock_timeout) from _busy()
+    driver_connection(driven).turns = turns
+
+
+async def take_turn_async(driven: HopConnection, turns: Turns | None, lock_timeout: float) -> None:
+    """Wait like `take_turn`, in a task."""
+    if turns is None:
+        return
+    if not (turns.take_at_once() or await turns.take_async(lock_timeout)):
+        raise stayed_locked(lock_timeout) from _busy()
+    driver_connection(driven).turns = turns
+
+
+def _busy() -> sqlite3.OperationalError:
+    """Make the error that SQLite would have given, which says that the unit may be repeated."""
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return error
 
 
 def open_memory(name: str) -> sqlite3.Connection:

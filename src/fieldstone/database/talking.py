@@ -87,6 +87,7 @@ class _Sqlite3:
     def open(self) -> None:
         self._fairy = self._bare.connect()
         if not self._reads:
+            sqlite.take_turn(self._fairy.dbapi_connection, self._bare.turns, self._bare.lock_timeout)
             for statement in sqlite.permission(self._fairy.info, True):
                 self._fairy.dbapi_connection.execute(statement)
 
@@ -190,6 +191,7 @@ class _Aiosqlite:
         self._hop: HopConnection = self._fairy.dbapi_connection
         self._hop.brief = self._reads and sqlite.is_write_ahead(self._fairy.info)
         if not self._reads:
+            await sqlite.take_turn_async(self._hop, self._bare.turns, self._bare.lock_timeout)
             self._hop.postpone(*sqlite.permission(self._fairy.info, True))
 
     async def answer(self, ask: Ask) -> Answer:
@@ -197,7 +199,8 @@ class _Aiosqlite:
             self._hop.postpone(BEGIN)
             self._begun = True
         try:
-            description, rows, _, _ = await self._hop.run(ask.sql, ask.arguments)
+            run = self._hop.run if self._reads else self._hop.store
+            description, rows, _, _ = await run(ask.sql, ask.arguments)
             return description, rows
         except Exception as error:  # noqa: BLE001  # sorted there
             self._bare.refuse(error, self._fairy, reads=self._reads)

@@ -59,8 +59,12 @@ class Batches:
         return self._checked(lambda: self.written.validate_json(text))
 
     def _checked_one(self, validator: SchemaValidator, values: Any) -> Values | None:
-        found = self._checked(lambda: [validator.validate_python(values)])
-        return None if found is None else found[0]
+        try:
+            found: Values = validator.validate_python(values)
+            texts, moments = map(found.get, self.texts), map(found.get, self.moments)
+            return found if _is_clean(texts) and _is_in_range(moments) else None
+        except (ValidationError, UnicodeEncodeError):
+            return None
 
     def _checked(self, validate: Callable[[], list[Values]]) -> list[Values] | None:
         try:

@@ -84,6 +84,9 @@ class Model(SQLModel, metaclass=ModelMeta):
         restore_inherited(cls)
         for field in getattr(cls, "__pydantic_fields__", {}).values():
             harden(field)
+        if cls.__init__.__module__ == __name__ and not cls.__dict__.get("__is_declared_table__"):
+            # Pydantic makes the object by itself, instead of calling back what would only call Pydantic again
+            cls.__pydantic_custom_init__ = False
         if not cls.__is_partial__:
             return handler(source)
         tolerate_unsent(cls)

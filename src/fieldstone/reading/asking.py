@@ -146,8 +146,8 @@ class Presence:
 
 
 def _complete(found: Found) -> Steps[None]:
-    assert isinstance(found, FoundDirectly)
-    yield from found.complete()
+    if isinstance(found, FoundDirectly):
+        yield from found.complete()
 
 
 def _scalar(direct: Direct, form: tuple[Any, ...], statement: Statement, make: Any) -> Steps[Any]:

@@ -1,21 +1,24 @@
 """Rows that come as the JSON of a response, when that is wanted, and what to do when one of them is not.
 
-Which way is taken depends on the plan, which says whether the database can, and on the connection: SQLite is
-in the same process, so that what it writes costs no row and no object; PostgreSQL does more work than
-the rows would have been, and is asked where that saves a long way, or where the Database says so.
+Which way is taken depends on the plan, which says whether the database can, and on the connection. SQLite is
+in the same process, so what it writes costs no row and no object. Within a session that is less than what
+its statements for rows cost; without one they cost less. PostgreSQL does more work than the rows would have
+been, and is asked where that saves a long way. The Database may say otherwise.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from pydantic_core import to_json
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect
 
+from fieldstone.autocommit import Steps
 from fieldstone.cache import cached
 from fieldstone.database.settings import JSON_BY
 from fieldstone.reading import latency
@@ -23,9 +26,9 @@ from fieldstone.reading.assembly import Layout, Statement
 from fieldstone.reading.composition import composed
 from fieldstone.reading.exactness import refusal
 from fieldstone.reading.expressions import UNFIT
-from fieldstone.reading.gathering import Gathered, Reader, Unprepared
+from fieldstone.reading.gathering import DirectReader, Gathered, Reader, Unprepared
 from fieldstone.reading.plans import ReadPlan
-from fieldstone.reading.preparation import Given
+from fieldstone.reading.preparation import Derive, Given, Options
 
 # For the hundred rows of the benchmark's E3, PostgreSQL takes a millisecond longer to write JSON than rows.
 FAR = 0.003
@@ -40,6 +43,23 @@ class ByRows(Protocol):
     def keep(self, rows: slice) -> None: ...
     def objects(self) -> list[Any]: ...
     def written(self) -> list[Any] | None: ...
+
+
+@dataclass(frozen=True)
+class Where:
+    """What decides who writes: the database, what it was told, and what is known of the way there.
+
+    `alone`: there is no session. Without one a statement costs SQLite less than what writing JSON adds to it.
+    """
+
+    dialect: Dialect
+    owner: Any
+    options: Mapping[str, Any]
+    alone: bool = False
+
+    @classmethod
+    def of(cls, connection: Connection) -> Where:
+        return cls(connection.dialect, connection.engine.pool, connection.get_execution_options())
 
 
 class Composed:
@@ -59,7 +79,7 @@ class Composed:
         if not self.count:
             return None
         try:
-            return self._beside(0), self._beside(-1)
+            return _beside(self._gathered, 0), _beside(self._gathered, -1)
         except Unprepared:
             return self._by_rows().ends()
 
@@ -69,19 +89,13 @@ class Composed:
 
     def documents(self) -> list[str] | None:
         """Give the JSON of each row, or None where a row breaks the schema's rules."""
-        found: list[str] = list(self._gathered.columns[0])
-        if self._instead is not None or any(UNFIT in one for one in found):
-            return None
-        return found
+        return None if self._instead is not None else _documents(self._gathered)
 
     def written(self) -> list[Any] | None:
         return self._by_rows().written()
 
     def objects(self) -> list[Any]:
         return self._by_rows().objects()
-
-    def _beside(self, row: int) -> tuple[Any, ...]:
-        return tuple([self._gathered.value(column, row) for column in range(1, self._gathered.width)])
 
     def _by_rows(self) -> ByRows:
         if self._instead is None:
@@ -91,48 +105,108 @@ class Composed:
         return self._instead
 
 
+class ComposedDirectly:
+    """Rows without a session, each as the text of its JSON. Raises GiveWay where one does not fit.
+
+    To find them again by rows would be to look at another state of the database.
+    """
+
+    def __init__(self, gathered: Gathered) -> None:
+        self._gathered = gathered
+
+    @property
+    def count(self) -> int:
+        return self._gathered.count
+
+    def ends(self) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
+        return (_beside(self._gathered, 0), _beside(self._gathered, -1)) if self.count else None
+
+    def keep(self, rows: slice) -> None:
+        self._gathered.cut(rows)
+
+    def documents(self) -> list[str]:
+        found = _documents(self._gathered)
+        if found is None:
+            raise Unprepared
+        return found
+
+    def written(self) -> None:
+        return None
+
+    def objects(self) -> list[Any]:
+        raise Unprepared
+
+
+def _documents(gathered: Gathered) -> list[str] | None:
+    found: list[str] = list(gathered.columns[0])
+    return None if any(UNFIT in one for one in found) else found
+
+
+def _beside(gathered: Gathered, row: int) -> tuple[Any, ...]:
+    return tuple([gathered.value(column, row) for column in range(1, gathered.width)])
+
+
 def compose(
-    reader: Reader,
-    plan: ReadPlan,
-    key: tuple[Any, ...],
-    taken: Given,
-    derive: Callable[[], tuple[Statement, Layout]],
-    named: Any,
+    reader: Reader, plan: ReadPlan, key: tuple[Any, ...], taken: Given, derive: Derive, named: Any
 ) -> Gathered | None:
     """Run a statement whose rows are JSON; None where rows are wanted, or the statement cannot be one."""
-    if not _wanted(plan, reader.connection):
+    where = Where.of(reader.connection)
+    if not is_wanted(plan, where):
         return None
-    rewritten = partial(_rewritten, derive, reader)
+    rewritten = partial(_rewritten, derive, where.dialect, reader.added)
     try:
         return reader.rows((*key, "json"), taken, rewritten, named)
     except Unprepared:
         return None
 
 
-def _rewritten(derive: Callable[[], tuple[Statement, Layout]], reader: Reader) -> tuple[Statement, Layout]:
+def compose_directly(
+    reader: DirectReader, plan: ReadPlan, key: tuple[Any, ...], taken: Given, derive: Derive, named: Any
+) -> Steps[ComposedDirectly | None]:
+    """Do the same without a session.
+
+    What is put around a statement for rows only reads, so it is that statement which has to be known.
+    """
+    direct = reader.direct
+    if not is_wanted(plan, Where(direct.dialect, direct.owner, direct.options, alone=True)):
+        return None
+    rewritten = partial(_rewritten, derive, direct.dialect, reader.added)
+    try:
+        by_rows = reader.prepared(key, taken.binds, derive)
+        found = reader.prepared((*key, "json"), taken.binds, rewritten)
+    except Unprepared:
+        return None
+    if not (by_rows.stands_alone if reader.more else by_rows.only_reads):
+        return None
+    return ComposedDirectly((yield from reader.run(found, taken, named)))
+
+
+def _rewritten(derive: Derive, dialect: Dialect, added: Options) -> tuple[Statement, Layout]:
     statement, layout = derive()
-    return composed(statement, layout, reader.connection.dialect.name, reader.added), layout
+    assert layout is not None
+    return composed(statement, layout, dialect.name, added), layout
 
 
-def _wanted(plan: ReadPlan, connection: Connection) -> bool:
-    """Decide who writes the JSON of a plan."""
-    manner = connection.get_execution_options().get(JSON_BY, "auto")
-    if manner == "rows" or not _able(plan, connection):
+def is_wanted(plan: ReadPlan, where: Where) -> bool:
+    """Decide whether the database writes the JSON of a plan."""
+    manner = where.options.get(JSON_BY, "auto")
+    if manner == "rows" or (manner == "auto" and plan.budget == 1):
+        return False  # with nothing below them, rows come as fast
+    if not _able(plan, where.dialect):
         return False
     if manner == "database":
         return True
-    if plan.budget == 1:
-        return False  # nothing below the rows: as rows they come as fast, and nothing is saved
-    return connection.dialect.name == "sqlite" or latency.round_trip(connection.engine.pool) >= FAR
+    if where.dialect.name == "sqlite":
+        return not where.alone
+    return latency.round_trip(where.owner) >= FAR
 
 
-def _able(plan: ReadPlan, connection: Connection) -> bool:
-    name = connection.dialect.name
-    if refusal(plan, name) is not None:
+def _able(plan: ReadPlan, dialect: Dialect) -> bool:
+    if refusal(plan, dialect.name) is not None:
         return False
-    if name == "sqlite":
+    if dialect.name == "sqlite":
         return sqlite_writes_json()
-    return (connection.dialect.server_version_info or ()) >= _FIRST_WITH_MATERIALIZED
+    return (dialect.server_version_info or ()) >= _FIRST_WITH_MATERIALIZED
 
 
 @cached

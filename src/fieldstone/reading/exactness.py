@@ -100,7 +100,7 @@ def _why_by_database(plan: Shape) -> str:
 
 _DATABASES = {"SQLite": "sqlite", "PostgreSQL": "postgresql"}
 _BY_DATABASE = {
-    "SQLite": "SQLite writes it itself, in one statement.",
+    "SQLite": "Within a session, SQLite writes it itself, in one statement.",
     "PostgreSQL": "PostgreSQL writes it itself, in one statement, where it is far away.",
 }
 

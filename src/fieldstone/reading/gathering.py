@@ -167,12 +167,24 @@ class DirectReader:
         self, key: Any, taken: Given, derive: Derive, named: Mapping[str, Any] = MappingProxyType({})
     ) -> Steps[Gathered]:
         """Ask for what `derive` makes of a statement."""
-        direct = self.direct
-        found = prepared(direct.owner, direct.dialect, key, taken.binds, derive, self.added)
-        if found is None or not (found.stands_alone if self.more else found.only_reads):
+        found = self.prepared(key, taken.binds, derive)
+        if not (found.stands_alone if self.more else found.only_reads):
             raise Unprepared
+        return (yield from self.run(found, taken, named))
+
+    def prepared(self, key: Any, known: Sequence[Any], derive: Derive) -> Prepared:
+        """Prepare what `derive` makes of a statement."""
+        found = prepared(self.direct.owner, self.direct.dialect, key, known, derive, self.added)
+        if found is None:
+            raise Unprepared
+        return found
+
+    def run(self, found: Prepared, taken: Given, named: Mapping[str, Any]) -> Steps[Gathered]:
+        """Ask for the rows of a statement that is known to do nothing but read."""
         sql, arguments = call_of(found, taken.values, named)
+        start = perf_counter()
         description, rows = yield Ask(sql, arguments, described=not found.is_described, more=self.more)
+        note(self.direct.owner, perf_counter() - start)
         return Gathered.of(found, description, rows)
 
     def follow(self, gathered: Gathered) -> Steps[None]:

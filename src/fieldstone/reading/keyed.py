@@ -18,6 +18,7 @@ from fieldstone.autocommit import Ask, Direct, Steps
 from fieldstone.errors import NotFound
 from fieldstone.keys import key_values
 from fieldstone.reading.assembly import key_statement
+from fieldstone.reading.composed import Where, is_wanted
 from fieldstone.reading.gathering import Gathered, call_of
 from fieldstone.reading.plans import plan
 from fieldstone.reading.preparation import SHAPES, Options, Prepared, prepared
@@ -48,7 +49,10 @@ _ready: WeakKeyDictionary[Any, LRUCache[Any, Keyed | None]] = WeakKeyDictionary(
 def keyed(
     direct: Direct, model: type[SQLModel], schema: type[BaseModel], beside: tuple[str, ...] = ()
 ) -> Keyed | None:
-    """Give the read of a schema by its model's key; None where it takes more than one statement."""
+    """Give the read of a schema by its model's key.
+
+    None where it takes more than one statement, and where the database is told to write the JSON.
+    """
     ready = _ready.get(direct.owner)
     if ready is None:
         ready = _ready.setdefault(direct.owner, LRUCache(SHAPES))
@@ -63,7 +67,7 @@ def _made(
     direct: Direct, added: Options, model: type[SQLModel], schema: type[BaseModel], beside: tuple[str, ...]
 ) -> Keyed | None:
     made = plan(model, schema)
-    if made.budget > 1:
+    if made.budget > 1 or is_wanted(made, Where(direct.dialect, direct.owner, direct.options, alone=True)):
         return None
     statement, layout, names = key_statement(made, beside)
     asked = made, f"key {beside}", None

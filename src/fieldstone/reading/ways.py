@@ -21,7 +21,7 @@ from fieldstone.autocommit import Direct, Steps
 from fieldstone.keys import key_names
 from fieldstone.reading.anatomy import Inexact
 from fieldstone.reading.assembly import Layout, Parents, Statement, Values, attach, child_statements
-from fieldstone.reading.composed import Composed, compose
+from fieldstone.reading.composed import Composed, ComposedDirectly, compose, compose_directly
 from fieldstone.reading.forms import Unfit
 from fieldstone.reading.gathering import DirectReader, Gathered, Reader, Unprepared, Unreadable
 from fieldstone.reading.objects import construct, object_of
@@ -119,11 +119,19 @@ def _by_rows(session: Session, question: Question, reader: Reader, taken: Given)
     return _Prepared(reader, question.plan, gathered, partial(_whole, session, question))
 
 
-def ask_directly(direct: Direct, question: Question) -> Steps[FoundDirectly]:
+def ask_directly(direct: Direct, question: Question) -> Steps[FoundDirectly | ComposedDirectly]:
     """Ask for the first statement of a read, without a session. Raises GiveWay."""
-    reader = DirectReader(direct, direct.added, question.more or question.plan.budget > 1)
     taken = question.taken()
-    gathered = yield from reader.rows((*question.key, taken.shape), taken, question.derive, question.named)
+    key = (*question.key, taken.shape)
+    if question.as_json:
+        alone = DirectReader(direct, direct.added, question.more)
+        composed = yield from compose_directly(
+            alone, question.plan, key, taken, question.derive, question.named
+        )
+        if composed is not None:
+            return composed
+    reader = DirectReader(direct, direct.added, question.more or question.plan.budget > 1)
+    gathered = yield from reader.rows(key, taken, question.derive, question.named)
     return FoundDirectly(reader, question.plan, gathered)
 
 

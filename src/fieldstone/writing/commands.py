@@ -1,4 +1,4 @@
-"""An INSERT or UPDATE as its driver takes it: SQL text, and where each argument comes from.
+"""An INSERT, UPDATE or DELETE as its driver takes it: SQL text, and where each argument comes from.
 
 Compiled once for each shape (which columns are written, which come back), as `reading.preparation` does with
 what is read. Pure: nothing runs here.
@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Boolean, Dialect, bindparam, insert, or_, update
+from sqlalchemy import Boolean, Dialect, bindparam, delete, insert, or_, update
 from sqlalchemy.util import LRUCache
 from sqlmodel.sql.sqltypes import UTCDateTime
 
@@ -149,8 +149,25 @@ def updating(
     beside what was asked for: expressions as they stand, and what is None as a value of its own.
     """
     columns = mapper_of(model).columns
+    matches = _matches(model, versioned=versioned)
     new = {name: bindparam(f"{name}{NEW}", type_=columns[name].type) for name in (*names, *stamps)}
     new |= {name: expression for name, expression in stamps.items() if expression is not None}
+    differs = [getattr(model, name).is_distinct_from(new[name]) for name in names]
+    statement: Any = update(model).where(*matches, or_(*differs))
+    statement = statement.values({getattr(model, name): value for name, value in new.items()})
+    return Command(statement.returning(*returned).options(*options), dialect, returned)
+
+
+def deleting(model: type[Any], dialect: Dialect, *, versioned: bool, options: Sequence[Any]) -> Command:
+    """Write the DELETE of one row, which gives back its key."""
+    keys = key_attributes(model)
+    statement: Any = delete(model).where(*_matches(model, versioned=versioned)).returning(*keys)
+    return Command(statement.options(*options), dialect, keys)
+
+
+def _matches(model: type[Any], *, versioned: bool) -> list[Any]:
+    """Write the conditions that find one row, in one version of it."""
+    columns = mapper_of(model).columns
     matches = [
         attribute == bindparam(f"{name}{KEY}", type_=columns[name].type)
         for attribute, name in zip(key_attributes(model), key_names(model), strict=True)
@@ -160,10 +177,7 @@ def updating(
         matches.append(
             getattr(model, counter) == bindparam(f"{counter}{VERSION}", type_=columns[counter].type)
         )
-    differs = [getattr(model, name).is_distinct_from(new[name]) for name in names]
-    statement: Any = update(model).where(*matches, or_(*differs))
-    statement = statement.values({getattr(model, name): value for name, value in new.items()})
-    return Command(statement.returning(*returned).options(*options), dialect, returned)
+    return matches
 
 
 def _column(attribute: Any) -> Any:

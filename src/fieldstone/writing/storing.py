@@ -140,6 +140,7 @@ class Shape:
     """What comes back for a schema: its columns, the key and the version."""
 
     def __init__(self, form: Straight, made: ReadPlan) -> None:
+        self.form = form
         self.plan = made
         self.layout = Layout(made, form.model)
         names = [*made.selected, *([] if form.version is None else [form.version])]
@@ -194,12 +195,12 @@ def to_update(
     values = form.batches.fields(sent)
     if values is None:
         raise NotStraight
-    stamped, counted = form.stamped(values), _version_of(form, version)
+    stamped, based_on = form.stamped(values), counted(form.version, version)
     named = {f"{name}{NEW}": value for name, value in (*values.items(), *stamped.items())}
     named |= {f"{name}{KEY}": value for name, value in zip(form.keys, key_of(model, key), strict=True)}
-    if counted is not None:
-        named[f"{form.version}{VERSION}"] = counted
-    names, versioned = tuple(values), counted is not None
+    if based_on is not None:
+        named[f"{form.version}{VERSION}"] = based_on
+    names, versioned = tuple(values), based_on is not None
     stamps: dict[str, Any] = dict.fromkeys(stamped)
     if form.version is not None:
         stamps[form.version] = getattr(model, form.version) + 1
@@ -220,10 +221,10 @@ def to_update(
 
 
 def _forms(model: type[SQLModel], schema: type[BaseModel]) -> tuple[Straight, Shape]:
-    form, shape = straight(model), _shape(model, schema)
-    if form is None or shape is None:
+    shape = _shape(model, schema)
+    if shape is None:
         raise NotStraight
-    return form, shape
+    return shape.form, shape
 
 
 def _order(command: Command | None, values: Mapping[str, Any], shape: Shape) -> Order:
@@ -240,8 +241,8 @@ def key_of(model: type[SQLModel], key: Any) -> tuple[Any, ...]:
         raise NotStraight from None
 
 
-def _version_of(form: Straight, version: Version | None) -> int | None:
-    """Give the one version that a change is based on, as the database counts it."""
+def counted(name: str | None, version: Version | None) -> int | None:
+    """Give the one version that a write is based on, as the database counts it. Raises NotStraight."""
     if version is None:
         return None
     if isinstance(version, Collection) and not isinstance(version, str):
@@ -249,7 +250,7 @@ def _version_of(form: Straight, version: Version | None) -> int | None:
             raise NotStraight
         only: Any = next(iter(version))
         version = only
-    if form.version is None or isinstance(version, bool) or not _COUNTED.fullmatch(str(version)):
+    if name is None or isinstance(version, bool) or not _COUNTED.fullmatch(str(version)):
         raise NotStraight
     return int(str(version))
 

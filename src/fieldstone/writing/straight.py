@@ -56,6 +56,7 @@ class Straight:
     """
 
     model: type[SQLModel]
+    table: Table
     batches: Batches
     keys: tuple[str, ...]
     version: str | None
@@ -103,8 +104,7 @@ def why_not_many(model: type[SQLModel], session: Session | None) -> str | None:
     found = _decided(model)
     if isinstance(found, str):
         return found
-    table: Any = mapper_of(model).local_table
-    if AUDITED in table.info:
+    if AUDITED in found.table.info:
         return "it has a history"
     return "its session has a scope" if session is not None and is_scoped(session) else None
 
@@ -142,6 +142,7 @@ def _decided(model: type[SQLModel]) -> Straight | str:
         return "an onupdate of its columns is more than a value"
     return Straight(
         model,
+        mapper.local_table,
         batches,
         key_names(model),
         version_name(model),
