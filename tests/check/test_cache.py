@@ -93,6 +93,23 @@ def test_only_what_follows_from_a_change_is_looked_at_again(project: Path, looke
 
 
 @pytest.mark.parametrize(
+    ("text", "looked"),
+    [
+        (f"# said\n\n{HELPER}", ["helper.py"]),
+        (HELPER.replace("    return", "    assert key\n    return"), ["helper.py", "work.py"]),
+    ],
+)
+def test_a_comment_concerns_no_other_file_and_a_statement_those_that_call(
+    project: Path, looked_at: list[str], text: str, looked: list[str]
+) -> None:
+    checked(project)
+    looked_at.clear()
+    (project / "helper.py").write_text(text)
+    assert checked(project) == []
+    assert looked_at == looked
+
+
+@pytest.mark.parametrize(
     ("name", "text", "spoken"),
     [
         ("db", DB.replace(", expire_on_commit=False", ""), {"FS101", "FS204"}),

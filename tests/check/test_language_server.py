@@ -39,14 +39,17 @@ COMMAND = "from fieldstone.cli import main; main()"
 
 
 class Editor:
-    """A client that keeps the newest diagnostics of each document."""
+    """A client that keeps the newest diagnostics of each document, and what it was told to show."""
 
     def __init__(self, folder: Path, client: LanguageClient) -> None:
         self.folder = folder
         self.client = client
         self.published: dict[str, types.PublishDiagnosticsParams] = {}
         self.news = asyncio.Event()
+        self.shown: asyncio.Queue[str] = asyncio.Queue()
+        self.opened: list[str] = []
         client.feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)(lambda told: self._receive(told))
+        client.feature(types.WINDOW_SHOW_MESSAGE)(lambda said: self.shown.put_nowait(said.message))
 
     def _receive(self, parameters: types.PublishDiagnosticsParams) -> None:
         self.published[parameters.uri] = parameters
@@ -58,6 +61,14 @@ class Editor:
     def open(self, name: str, text: str) -> None:
         document = types.TextDocumentItem(uri=self.uri(name), language_id="python", version=1, text=text)
         self.client.text_document_did_open(types.DidOpenTextDocumentParams(text_document=document))
+        self.opened.append(document.uri)
+
+    def close(self) -> None:
+        """Close what is open."""
+        for uri in self.opened:
+            document = types.TextDocumentIdentifier(uri=uri)
+            self.client.text_document_did_close(types.DidCloseTextDocumentParams(text_document=document))
+        self.opened.clear()
 
     def type(self, name: str, version: int, text: str) -> None:
         self.client.text_document_did_change(
@@ -88,21 +99,30 @@ class Editor:
         return list(answer)
 
 
-@pytest.fixture
-async def editor(tmp_path: Path) -> AsyncIterator[Editor]:
-    (tmp_path / "pyproject.toml").write_text("")
-    (tmp_path / "db.py").write_text(DB)
+@pytest.fixture(scope="module")
+async def started(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Editor]:
+    """One server for all tests, since it takes seconds to start; each has a project of its own."""
+    folder = tmp_path_factory.mktemp("workspace")
     client = LanguageClient("test", "1")
     await client.start_io(sys.executable, "-c", COMMAND, "language-server")
-    opened = Editor(tmp_path, client)
+    opened = Editor(folder, client)
     await client.initialize_async(
-        types.InitializeParams(capabilities=types.ClientCapabilities(), root_uri=tmp_path.as_uri())
+        types.InitializeParams(capabilities=types.ClientCapabilities(), root_uri=folder.as_uri())
     )
     client.initialized(types.InitializedParams())
     yield opened
     await client.shutdown_async(None)
     client.exit(None)
     await client.stop()  # type: ignore[no-untyped-call]  # pygls leaves it without annotations
+
+
+@pytest.fixture
+async def editor(started: Editor, tmp_path: Path) -> AsyncIterator[Editor]:
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "db.py").write_text(DB)
+    started.folder = tmp_path
+    yield started
+    started.close()
 
 
 async def test_what_is_typed_is_judged_before_it_is_saved(editor: Editor) -> None:
@@ -144,11 +164,9 @@ async def test_repairs_and_acceptance_are_offered_and_work(editor: Editor) -> No
 
 async def test_a_broken_configuration_is_shown_and_mended(editor: Editor) -> None:
     (editor.folder / "pyproject.toml").write_text("[tool.fieldstone.check]\nslect = []\n")
-    shown: asyncio.Queue[str] = asyncio.Queue()
-    editor.client.feature(types.WINDOW_SHOW_MESSAGE)(lambda said: shown.put_nowait(said.message))
     editor.open("work.py", WORK)
     async with asyncio.timeout(60):
-        assert "[tool.fieldstone.check] has no 'slect'" in await shown.get()
+        assert "[tool.fieldstone.check] has no 'slect'" in await editor.shown.get()
     (editor.folder / "pyproject.toml").write_text('[tool.fieldstone.check]\nignore = ["FS204"]\n')
     editor.type("work.py", 2, WORK)
     await editor.codes("work.py", 2, [])

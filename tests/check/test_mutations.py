@@ -16,7 +16,7 @@ from fieldstone.check.running import check_one, prepare
 from tests.check.cases import cases
 
 SOURCES = [text for case in cases() for path, text in case.files.items() if path.endswith(".py")]
-# `make fuzz` can ask for more; a directory of real sources may be named beside it.
+# CHECK_MUTATIONS asks for more, CHECK_SOURCES names a directory of real sources to take in their place.
 MUTATIONS = int(os.environ.get("CHECK_MUTATIONS", "300"))
 PARTS = [
     "(",
@@ -58,7 +58,7 @@ WORDS = [
 @pytest.mark.timeout(3600)
 def test_mutated_files_neither_crash_nor_hang(tmp_path: Path) -> None:
     chance = random.Random(1)
-    sources = SOURCES + real_sources()
+    sources = real_sources() or SOURCES
     for number in range(MUTATIONS):
         text = mutated(chance.choice(sources), chance)
         path = tmp_path / "mutated.py"

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import textwrap
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fieldstone.check.checking import checked
+from fieldstone.check.configuration import NO_CONFIGURATION
 from fieldstone.check.findings import Repair
 from fieldstone.check.fixing import fixed
+from fieldstone.check.project import Project
 from fieldstone.check.registry import Rule
 from fieldstone.check.rules import rules
 from fieldstone.check.running import Options, check
+from fieldstone.check.texts import Texts
+from fieldstone.check.versions import Versions, versions_of
 from tests.check.cases import Case, cases
 
 ALL = list(cases())
@@ -35,6 +42,46 @@ def test_every_rule_has_enough_cases_of_both_kinds(rule: Rule) -> None:
     assert len(mine) >= FEWEST, f"{rule.code} has {len(mine)} cases; {FEWEST} are the least."
     assert kinds[True], f"{rule.code} has no case in which it speaks."
     assert kinds[False], f"{rule.code} has no case in which it stays silent."
+
+
+NARROWED = [case for case in ALL if rules()[case.code].calls]
+
+
+@pytest.mark.parametrize("case", NARROWED[::3], ids=[f"{case.code}: {case.name}" for case in NARROWED[::3]])
+def test_the_calls_that_a_rule_names_are_all_that_it_speaks_about(case: Case, tmp_path: Path) -> None:
+    case.write(tmp_path)
+    texts = Texts(tmp_path)
+    paths = [tmp_path / path for path in case.files if path.endswith(".py")]
+    project = Project(tmp_path, map(texts.facts, paths), versions_of(tmp_path))
+    narrow = rules()[case.code]
+    found = [
+        [*checked(project, facts, [rule], NO_CONFIGURATION)]
+        for rule in (narrow, replace(narrow, calls=frozenset()))
+        for facts in project.files.values()
+    ]
+    assert found[: len(found) // 2] == found[len(found) // 2 :]
+
+
+ASKING = [one for one in rules().values() if "at_least(" in Path(inspect.getfile(one.body)).read_text()]
+
+
+@pytest.mark.parametrize("rule", ASKING, ids=lambda rule: rule.code)
+def test_a_rule_that_asks_for_a_version_has_cases_on_both_sides(
+    rule: Rule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: dict[tuple[str | int, ...], set[bool | None]] = defaultdict(set)
+    original = Versions.at_least
+
+    def asked(self: Versions, library: str, *version: int) -> bool | None:
+        answer = original(self, library, *version)
+        answers[library, *version].add(answer)
+        return answer
+
+    monkeypatch.setattr(Versions, "at_least", asked)
+    for number, case in enumerate(case for case in ALL if case.code == rule.code):
+        case.write(tmp_path / str(number))
+        check([tmp_path / str(number)], Options(select=frozenset({rule.code}), configured=False))
+    assert all({True, False} <= given for given in answers.values()), dict(answers)
 
 
 @pytest.mark.parametrize("rule", rules().values(), ids=lambda rule: rule.code)

@@ -4,8 +4,8 @@
 
 - `parsing`, `gathering`, `project`: files to trees, trees to facts, facts to one project.
 - `models`, `values`, `events`: what a model is, what a value is, what happens in a function.
-- `evaluation`, `flow`, `analysis`: expressions, statements, and calls between functions; `callers`: what a
-  function is given by those that call it.
+- `evaluation`, `flow`, `analysis`: expressions, statements, and calls between functions; `constructing`:
+  calls of classes and libraries; `callers`: what a function is given by those that call it.
 - `rules`: what is a mistake. A rule is one function; the guide stands there. `repairs`: edits of several.
 - `running`: paths to findings; `workspace`: again and again, for `watching` and for the `languageserver`.
 """

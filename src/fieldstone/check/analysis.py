@@ -13,13 +13,12 @@ from fieldstone.check import names
 from fieldstone.check.annotations import Annotations, Born
 from fieldstone.check.calls import Calls
 from fieldstone.check.evaluation import Evaluation
+from fieldstone.check.events import unheard
 from fieldstone.check.flow import Flow
-from fieldstone.check.gathering import expires
-from fieldstone.check.lookup import decorated_as, function_at, method_of
+from fieldstone.check.lookup import decorated_as, function_at, method_of, owner_of
 from fieldstone.check.models import model, table
 from fieldstone.check.modules import Function, Module
 from fieldstone.check.project import Project
-from fieldstone.check.statements import selected
 from fieldstone.check.summaries import (
     Summary,
     Transfer,
@@ -29,10 +28,10 @@ from fieldstone.check.summaries import (
     summarised,
     undecorated,
 )
+from fieldstone.check.trees import walk
 from fieldstone.check.values import (
     UNKNOWN,
     Attr,
-    Clause,
     Context,
     Coroutine,
     Engine,
@@ -42,8 +41,6 @@ from fieldstone.check.values import (
     Named,
     Object,
     Session,
-    Status,
-    Thing,
     Value,
     either,
 )
@@ -52,16 +49,6 @@ DEEPEST = 5
 TOP = "<module>"
 # What is known of a value while it is being worked out.
 MEANWHILE: Value = UNKNOWN
-CLAUSES = frozenset(
-    {"and_", "or_", "not_", "func", "case", "cast", "exists", "literal", "text", "desc", "asc", "any_"}
-)
-STATEMENTS = {
-    "sqlalchemy.update": "update",
-    "sqlalchemy.delete": "delete",
-    "sqlalchemy.insert": "insert",
-    "sqlalchemy.dialects.postgresql.insert": "insert",
-    "sqlalchemy.dialects.sqlite.insert": "insert",
-}
 
 
 class Analysis:
@@ -140,6 +127,10 @@ class Analysis:
 
     def global_value(self, module: Module, name: str) -> Value:
         """What a name means at the top of a module."""
+        key = ("global", module.facts.path, name)
+        return self.project.remember(key, lambda: self._global_value(module, name), MEANWHILE)
+
+    def _global_value(self, module: Module, name: str) -> Value:
         address = self.project.address(module.facts, name)
         return self.at(address) if address else UNKNOWN
 
@@ -179,7 +170,7 @@ class Analysis:
 
     def assigned_value(self, module: Module, statement: ast.stmt, name: str) -> Value:
         """What one assignment gives to a name."""
-        evaluation = Calls(self, at_the_top(module), lambda event: None)
+        evaluation = Calls(self, at_the_top(module), unheard)
         value = getattr(statement, "value", None)
         if isinstance(statement, ast.Assign) and not any(names.dotted(t) == name for t in statement.targets):
             return UNKNOWN
@@ -226,8 +217,9 @@ class Analysis:
         name = function.node.name
 
         def differs() -> bool:
-            below = (method_of(self.project, a, name) for a in self.project.descendants(address))
-            return any(other is not None and other.asynchronous != function.asynchronous for other in below)
+            owners = (owner_of(self.project, a, name) for a in self.project.descendants(address))
+            below = (self.project.classes[a][1].methods[name] for a in owners if a)
+            return any(asynchronous != function.asynchronous for asynchronous in below)
 
         return self.project.remember(("otherwise", address, name), differs, False)
 
@@ -240,7 +232,7 @@ class Analysis:
                 if module is None:
                     continue
                 if isinstance(statement, ast.AnnAssign) and names.dotted(statement.target) == name:
-                    evaluation = Calls(self, at_the_top(module), lambda event: None)
+                    evaluation = Calls(self, at_the_top(module), unheard)
                     reader = self.annotations(evaluation.born)
                     value = reader.value(module, statement.annotation, f"self.{name}")
                     if value != UNKNOWN:
@@ -253,14 +245,14 @@ class Analysis:
 
     def assigned_in(self, function: Function, name: str) -> Value | None:
         """What a method assigns to an attribute of its object."""
-        for statement in ast.walk(function.node):
+        for statement in walk(function.node):
             target = (
                 statement.targets[0]
                 if isinstance(statement, ast.Assign)
                 else getattr(statement, "target", None)
             )
             if isinstance(statement, ast.Assign | ast.AnnAssign) and names.dotted(target) == f"self.{name}":
-                flow = Flow(self, function, lambda event: None)
+                flow = Flow(self, function, unheard)
                 flow.enter()
                 value = flow.value(statement.value)
                 if value == UNKNOWN and isinstance(statement, ast.AnnAssign):
@@ -279,76 +271,6 @@ class Analysis:
         if isinstance(callee, Named) and callee.address not in self.project.classes:
             return function_at(self.project, callee.address)
         return None
-
-    def construct(
-        self,
-        evaluation: Evaluation,
-        node: ast.Call,
-        address: str,
-        arguments: tuple[Value, ...],
-        keywords: dict[str, Value],
-    ) -> Value:
-        """Call a class of the project, or anything of others' libraries."""
-        key = f"{node.lineno}:{node.col_offset}"
-        if address in names.SESSIONS | names.MAKERS:
-            return self.made_session(evaluation, node, address, key, arguments, keywords)
-        if address in names.SYNC_ENGINES | names.ASYNC_ENGINES:
-            return Engine(address in names.ASYNC_ENGINES)
-        if address in names.SELECTS:
-            return selected(address, arguments)
-        if address in STATEMENTS:
-            return selected(address, arguments[:1] or (UNKNOWN,), STATEMENTS[address])
-        if address in self.project.classes:
-            if table(self.project, address):
-                return evaluation.born(Thing(address, Status.TRANSIENT, origin=node.lineno))
-            above = next((a for a in self.project.ancestry(address) if a in names.SESSIONS), None)
-            return (
-                self.made_session(evaluation, node, above, key, arguments, keywords)
-                if above
-                else Object(address)
-            )
-        if address.startswith("sqlalchemy.") and address.rpartition(".")[2] in CLAUSES | {
-            "count",
-            "max",
-            "min",
-            "sum",
-        }:
-            return Clause()
-        if address in {"sqlmodel.col", "typing.cast", "sqlalchemy.orm.aliased"} and arguments:
-            return arguments[-1] if address == "typing.cast" else arguments[0]
-        if address.startswith("sqlalchemy.func"):
-            return Clause()
-        if address.startswith("asyncio.") and any(isinstance(value, Coroutine) for value in arguments):
-            return UNKNOWN
-        return UNKNOWN
-
-    def made_session(
-        self,
-        evaluation: Evaluation,
-        node: ast.Call,
-        address: str,
-        key: str,
-        arguments: tuple[Value, ...],
-        keywords: dict[str, Value],
-    ) -> Value:
-        """A session, or what makes sessions."""
-        if address.endswith("scoped_session") and arguments:
-            return arguments[0]
-        given = keywords.get("class_", UNKNOWN)
-        kind = given.address if isinstance(given, Named) else address
-        above = next((a for a in self.project.ancestry(kind) if a in names.SESSIONS), kind)
-        asynchronous: bool | None = above in names.ASYNC_SESSIONS | names.ASYNC_MAKERS
-        if not asynchronous and arguments and arguments[0] == Engine(True):
-            asynchronous = None
-        if "class_" in keywords and above not in names.SESSIONS:
-            asynchronous = None
-        ours = (
-            above in {names.SQLMODEL_SESSION, names.SQLMODEL_ASYNC_SESSION}
-            if above in names.SESSIONS
-            else None
-        )
-        session = Session(key, asynchronous, expires(node), ours)
-        return session if address in names.SESSIONS else Factory(session)
 
     def apply(
         self,

@@ -80,7 +80,9 @@ class Cache:
         try:
             if entry["world"] != self.world(project):
                 return None
-            if any(project.files[other].digest != was for other, was in entry["judged_by"].items()):
+            if entry["digest"] != project.files[path].digest:
+                return None
+            if any(project.files[other].meaning != was for other, was in entry["judged_by"].items()):
                 return None
             return [finding_from(found) for found in entry["findings"]]
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -91,9 +93,10 @@ class Cache:
     ) -> None:
         """Keep the findings of a file, with the content of the files that it was judged by."""
         if path in self.now:
-            judged_by = {other: project.files[other].digest for other in {path, *consulted}}
+            judged_by = {other: project.files[other].meaning for other in consulted if other != path}
             self.now[path] |= {
                 "world": self.world(project),
+                "digest": project.files[path].digest,
                 "judged_by": judged_by,
                 "findings": [asdict(f) for f in findings],
             }

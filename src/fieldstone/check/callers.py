@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fieldstone.check.analysis import Analysis
+from fieldstone.check.binding import mentions
 from fieldstone.check.events import Called, Event, Loop
-from fieldstone.check.flow import Flow, mentions
+from fieldstone.check.flow import Flow
 from fieldstone.check.lookup import decorated_as
 from fieldstone.check.modules import Function, Module
 from fieldstone.check.values import Instance, Named, Status, Thing
@@ -48,13 +49,13 @@ def modules_that_name(function: Function) -> Iterator[Module]:
     name = function.node.name
     reached = (function.owner or "").partition(":")[2] or name
     pattern = re.compile(rf"\b{re.escape(name)}\s*\(")
-    for facts in project.files.values():
-        names_it = facts is own or reached in facts.imports or bool(facts.stars)
-        if not names_it or not facts.matters or facts.trial:
-            continue
-        module = project.module(facts)
-        if module and pattern.search(module.source):
-            yield module
+    candidates = {facts.path: facts for found in (reached, "*") for facts in project.importers.get(found, ())}
+    if own.matters and not own.trial:
+        candidates[own.path] = own
+    for path in sorted(candidates, key=lambda path: path.split("/")):
+        if pattern.search(project.text(candidates[path])):
+            module = project.module(candidates[path])
+            yield from [module] if module else []
 
 
 def calls_in(analysis: Analysis, module: Module) -> list[tuple[Key, Passed]]:
@@ -65,7 +66,7 @@ def calls_in(analysis: Analysis, module: Module) -> list[tuple[Key, Passed]]:
 
 def found_in(analysis: Analysis, module: Module) -> Iterator[tuple[Key, Passed]]:
     """Run the functions of a file, and look at what they call."""
-    for caller in module.functions():
+    for caller in module.functions:
         happened: list[Event] = []
         flow = Flow(analysis, caller, happened.append)
         flow.enter()

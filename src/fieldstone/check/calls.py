@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
+from fieldstone.check.constructing import constructed
 from fieldstone.check.evaluation import OF_COROUTINES, Evaluation
-from fieldstone.check.events import Called
+from fieldstone.check.events import Called, unheard
 from fieldstone.check.modules import Function
 from fieldstone.check.sessioncalls import COROUTINES, IMMEDIATE, SessionCall
 from fieldstone.check.statements import QUERY_ENDS, built, taken
@@ -76,10 +77,12 @@ class Calls(Evaluation):
                 if isinstance(node.func, ast.Attribute)
                 else self.value(node.func)
             )
-        arguments = tuple(self.value(given) for given in node.args)
+        arguments = tuple([self.value(given) for given in node.args])
         keywords = {given.arg or "**": self.value(given.value) for given in node.keywords}
         function = self.analysis.called(callee)
         self.analysis.line = node.lineno
+        if self.emit is unheard:
+            return self.result(node, receiver, method, callee, function, arguments, keywords)
         changing = isinstance(receiver, Session) or function is not None
         before = self.state.copy() if changing else self.state
         result = self.result(node, receiver, method, callee, function, arguments, keywords)
@@ -171,7 +174,7 @@ class Calls(Evaluation):
             self.sessions[session.key] = session
             return session
         if isinstance(callee, Named):
-            return self.analysis.construct(self, node, callee.address, arguments, keywords)
+            return constructed(self, node, callee.address, arguments, keywords)
         if callee == UNKNOWN and isinstance(node.func, ast.Name):
             return self.builtin(node.func.id, arguments)
         return UNKNOWN

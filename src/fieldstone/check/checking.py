@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 from fieldstone.check.analysis import TOP, Analysis, at_the_top
 from fieldstone.check.configuration import Configuration, matches
-from fieldstone.check.events import Event
+from fieldstone.check.events import Called, Event
 from fieldstone.check.facts import FileFacts
 from fieldstone.check.findings import UNREADABLE, Finding, Problem, Severity, Span
 from fieldstone.check.flow import Flow
+from fieldstone.check.lookup import last_name
 from fieldstone.check.models import Model, model
 from fieldstone.check.modules import Function, Module
 from fieldstone.check.project import Project
@@ -68,18 +69,43 @@ def told(
 
 def problems(project: Project, module: Module, chosen: list[Rule]) -> Iterator[tuple[Rule, Problem]]:
     """Call each rule for each of its subjects."""
-    by_subject: dict[type, list[Rule]] = defaultdict(list)
-    for rule in chosen:
-        for subject in rule.subjects:
-            by_subject[subject].append(rule)
+    by_subject, by_call = grouped(chosen)
     file = File(module, project, Analysis(project))
-    for found in subjects(file, by_subject):
-        for rule in by_subject.get(type(found), ()):
+    for found in subjects(file, {subject for rule in chosen for subject in rule.subjects}):
+        for rule in by_subject.get(found.__class__, ()):
             for problem in rule.body(found, file):
                 yield rule, problem
+        if isinstance(found, ast.Call | Called):
+            for name in named(found, module):
+                for rule in by_call.get((found.__class__, name), ()):
+                    for problem in rule.body(found, file):
+                        yield rule, problem
 
 
-def subjects(file: File, wanted: dict[type, list[Rule]]) -> Iterator[object]:
+def grouped(
+    chosen: list[Rule],
+) -> tuple[dict[type, list[Rule]], dict[tuple[type, str | None], list[Rule]]]:
+    """The rules by what they are about; those that are about a few calls by the names of these."""
+    by_subject: dict[type, list[Rule]] = defaultdict(list)
+    by_call: dict[tuple[type, str | None], list[Rule]] = defaultdict(list)
+    for rule in chosen:
+        for subject in rule.subjects:
+            if rule.calls and subject in {ast.Call, Called}:
+                for name in rule.calls:
+                    by_call[subject, name].append(rule)
+            else:
+                by_subject[subject].append(rule)
+    return by_subject, by_call
+
+
+def named(call: ast.Call | Called, module: Module) -> tuple[str | None, str | None]:
+    """The last name and the address of what is called."""
+    if isinstance(call, Called):
+        return last_name(call.node), call.address
+    return last_name(call), module.address(call.func)
+
+
+def subjects(file: File, wanted: set[type]) -> Iterator[object]:
     """Everything in a file that a rule may be about."""
     module = file.module
     if Module in wanted:
@@ -90,10 +116,10 @@ def subjects(file: File, wanted: dict[type, list[Rule]]) -> Iterator[object]:
     if Model in wanted:
         yield from models_in(module)
     if Function in wanted:
-        yield from module.functions()
+        yield from module.functions
     if any(subject in wanted for subject in Event.__args__):
         yield from events(file, at_the_top(module, module.tree.body), None)
-        for function in module.functions():
+        for function in module.functions:
             yield from events(file, function, None)
 
 

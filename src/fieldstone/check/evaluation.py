@@ -10,16 +10,18 @@ import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from fieldstone.check import names
+from fieldstone.check.binding import bound_in
 from fieldstone.check.events import Awaited, Event, Forgotten, Loop, Place, Read, Returned, RowRead
 from fieldstone.check.fields import EAGER, EXPLICIT
 from fieldstone.check.lookup import decorated_as, method_of
 from fieldstone.check.models import Model, model
 from fieldstone.check.modules import Function
 from fieldstone.check.statements import element, given_by
-from fieldstone.check.trees import children, walk
+from fieldstone.check.trees import children
 from fieldstone.check.values import (
     NONE,
     PLAIN,
@@ -51,6 +53,12 @@ Emit = Callable[[Event], None]
 OF_COROUTINES = frozenset({"__await__", "send", "throw", "close", "cr_frame", "cr_code", "cr_running"})
 
 
+@cache
+def handling(verb: str, kind: str) -> str:
+    """The name of the method for a kind of node."""
+    return f"{verb}_{kind.lower()}"
+
+
 class Evaluation:
     """Evaluates expressions of one function, in a state that statements change."""
 
@@ -73,7 +81,7 @@ class Evaluation:
         """What an expression gives."""
         if node is None:
             return UNKNOWN
-        handler = getattr(self, f"on_{type(node).__name__.lower()}", None)
+        handler = getattr(self, handling("on", node.__class__.__name__), None)
         if handler is None:
             for child in children(node):
                 if isinstance(child, ast.expr):
@@ -85,7 +93,7 @@ class Evaluation:
         return found  # type: ignore[no-any-return]  # handlers are found by name
 
     def on_constant(self, node: ast.Constant) -> Value:
-        return NONE if node.value is None else Plain(type(node.value).__name__)
+        return NONE if node.value is None else plain(node.value.__class__.__name__)
 
     def on_name(self, node: ast.Name) -> Value:
         if node.id in self.state.names:
@@ -97,7 +105,7 @@ class Evaluation:
             if isinstance(part, ast.FormattedValue):
                 self.value(part.value)
                 self.value(part.format_spec)
-        return Plain("str")
+        return plain("str")
 
     def on_namedexpr(self, node: ast.NamedExpr) -> Value:
         value = self.value(node.value)
@@ -336,13 +344,14 @@ class Evaluation:
         return Many(born) if relation.many else born
 
 
+@cache
+def plain(kind: str) -> Plain:
+    """Data of a type."""
+    return Plain(kind)
+
+
 def combined(one: Value, other: Value) -> Value:
     """What an operator makes of two values."""
     if isinstance(one, Attr | Clause) or isinstance(other, Attr | Clause):
         return Clause()
     return PLAIN if isinstance(one, Plain) and isinstance(other, Plain) else UNKNOWN
-
-
-def bound_in(target: ast.expr) -> set[str]:
-    """The names that a target binds."""
-    return {node.id for node in walk(target) if isinstance(node, ast.Name)}

@@ -1,7 +1,8 @@
 """What happens in a function, in the order in which it would run, with what is known at that point.
 
 These are the things a rule can be about. Each names its node, so that a finding can stand there, and
-its place: the function, the loops around it, and whether it runs in an `except` block.
+its place: the function, the loops around it, and whether it runs in an `except` block. Events are not
+frozen, since there is one for each call of a project, and freezing doubles what making one takes.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Place:
         return self.function.module
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Called:
     """A call: of a function of the project, a library's, or a method of a session or result."""
 
@@ -67,7 +68,7 @@ class Called:
         return self.receiver if isinstance(self.receiver, Session) else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Read:
     """An attribute of an instance is read. `column`, `relation` or neither (a method, a property)."""
 
@@ -87,7 +88,7 @@ class Read:
         return self.node.attr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RowRead:
     """An attribute of a row is read that holds one entity of a select."""
 
@@ -97,7 +98,7 @@ class RowRead:
     state: State
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Written:
     """An attribute of an instance is set."""
 
@@ -109,7 +110,7 @@ class Written:
     state: State
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Returned:
     """A function returns or yields a value."""
 
@@ -120,7 +121,7 @@ class Returned:
     sessions: dict[str, Session] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Forgotten:
     """A coroutine that nothing awaits: thrown away, or used as if it were its result."""
 
@@ -135,7 +136,7 @@ class Forgotten:
         return self.coroutine.call
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Awaited:
     """An `await`, and what it awaits."""
 
@@ -146,3 +147,7 @@ class Awaited:
 
 
 Event = Called | Read | RowRead | Written | Returned | Forgotten | Awaited
+
+
+def unheard(_event: Event) -> None:
+    """Be told, and tell nobody: for an analysis of which only the result counts."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 NameKind = Literal["class", "def", "async def", "value"]
@@ -28,6 +29,8 @@ class ClassFacts:
     tablename: str | None
     line: int
     fields: tuple[str, ...]
+    abstract: bool = False
+    methods: dict[str, bool] = field(default_factory=dict)  # by name, whether it is a coroutine function
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,10 @@ class SessionMaker:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """All that one file tells the others."""
+    """All that one file tells the others.
+
+    `digest` changes with anything in the file, `meaning` only with what may matter to another file.
+    """
 
     path: str
     module: str
@@ -62,11 +68,15 @@ class FileFacts:
     schemes: tuple[str, ...] = ()
     assigned: tuple[str, ...] = ()
     depends: tuple[str, ...] = ()
+    meaning: str = ""
 
     @property
     def outline(self) -> str:
-        """What other files may have learnt from these facts; not what stands in which line."""
-        classes = [(c.name, c.bases, c.table, c.tablename, c.fields) for c in self.classes]
+        """What other files may have learnt from these facts; not what stands in which line.
+
+        Methods are left out: who asks for those of a class is judged by its file.
+        """
+        classes = [(c.name, c.bases, c.table, c.tablename, c.fields, c.abstract) for c in self.classes]
         makers = [(m.kind, m.asynchronous, m.expires) for m in self.makers]
         rest = (self.imports, self.stars, self.names, self.schemes, self.assigned, self.depends)
         return repr((self.path, self.error, self.matters, classes, makers, rest))
@@ -79,4 +89,10 @@ class FileFacts:
     @property
     def trial(self) -> bool:
         """Whether the file is a test, an example, a script or a migration: not what serves requests."""
-        return self.revision or TRIAL.search(self.path.replace("\\", "/")) is not None
+        return self.revision or tried(self.path)
+
+
+@cache
+def tried(path: str) -> bool:
+    """Whether a file's place says that it serves nothing."""
+    return TRIAL.search(path.replace("\\", "/")) is not None

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from fieldstone.check import names
 from fieldstone.check.annotations import Annotations
+from fieldstone.check.binding import bound_in, depending
 from fieldstone.check.calls import Calls
-from fieldstone.check.evaluation import Emit, bound_in
+from fieldstone.check.evaluation import Emit, handling
 from fieldstone.check.events import Loop, Returned, Written
 from fieldstone.check.gathering import Names, bind_from
 from fieldstone.check.lookup import decorated_as
@@ -99,13 +100,15 @@ class Flow(Calls):
             self.analysis.line = statement.lineno
             if not self.statement(statement):
                 return False
-            for states in self.watched:
-                states.append(self.state.copy())
+            if self.watched:
+                held = self.state.copy()
+                for states in self.watched:
+                    states.append(held)
         return True
 
     def statement(self, node: ast.stmt) -> bool:
         """Run one statement; whether it lets the next one run."""
-        handler = getattr(self, f"run_{type(node).__name__.lower()}", None)
+        handler = getattr(self, handling("run", node.__class__.__name__), None)
         if handler is None:
             return True
         return handler(node) is not False
@@ -293,6 +296,8 @@ class Flow(Calls):
         entered: list[Value] = []
         for item in node.items:
             value = self.finished(self.value(item.context_expr), item.context_expr)
+            if isinstance(node, ast.AsyncWith) and isinstance(value, Session) and not value.asynchronous:
+                value = replace(value, asynchronous=None)  # which would raise, unless it is another's
             entered.append(value)
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, value.value if isinstance(value, Context) else value)
@@ -340,34 +345,9 @@ class Flow(Calls):
         """Run an `except` block from what holds wherever the body may have raised."""
         outer = self.place
         self.place = replace(outer, handler=handler)
-        start = joined([state.copy() for state in watched]) or State()
+        start = (joined(watched) or State()).copy()
         if handler.name:
             start.names[handler.name] = UNKNOWN
         ends = self.branch(start, handler.body)
         self.place = outer
         return ends
-
-
-def depending(body: list[ast.stmt], bound: set[str]) -> frozenset[str]:
-    """The names bound by a loop, and those that its body computes from them."""
-    known = set(bound)
-    for _ in range(3):
-        before = len(known)
-        for node in (inner for statement in body for inner in walk(statement)):
-            value = getattr(node, "value", None) if isinstance(node, ast.Assign | ast.AnnAssign) else None
-            if isinstance(node, ast.For | ast.AsyncFor | ast.NamedExpr):
-                value = node.iter if not isinstance(node, ast.NamedExpr) else node.value
-            if isinstance(value, ast.expr) and mentions(value, known):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]  # type: ignore[attr-defined]  # all have one
-                for target in targets:
-                    known |= {
-                        n.id for n in walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-                    }
-        if len(known) == before:
-            break
-    return frozenset(known)
-
-
-def mentions(node: ast.AST, known: set[str] | frozenset[str]) -> bool:
-    """Whether an expression reads one of some names."""
-    return any(isinstance(inner, ast.Name) and inner.id in known for inner in walk(node))

@@ -16,23 +16,27 @@ from pathlib import Path, PurePosixPath
 from fieldstone.check import names
 from fieldstone.check.facts import ClassFacts, FileFacts, NameKind, SessionMaker
 from fieldstone.check.parsing import Unparsable, decoded, parse
+from fieldstone.check.trees import walk
 
 # A file without any of these holds no session, no model and no route.
-MARKERS = re.compile(
-    r"sqlmodel|sqlalchemy|fieldstone|fastapi|[sS]ession|\.commit\(|\.exec\(|\.execute\(|\bdb\b|declared_attr"
-    r"|SQLModel|Mapped\[|Depends\(|_repo|_service|Repository|relationship"
+MARKERS = (
+    *("sqlmodel", "sqlalchemy", "fieldstone", "fastapi", "session", "Session", "SQLModel", "Mapped["),
+    *(".commit(", ".exec(", ".execute(", "declared_attr", "Depends(", "_repo", "_service", "Repository"),
+    "relationship",
 )
+DATABASE = re.compile(r"\bdb\b")
 MAKER = re.compile(r"[sS]ession(?:_?[mM]aker)?\w*\s*\(|scoped_session")
+LONGEST_SCHEME = 60
 SCHEME = re.compile(r"""\b(sqlite|postgres(?:ql)?|mysql|mariadb|oracle|mssql)(\+\w+)?:/""")
-CHANGE = r"\w*(?:updat|modif|chang|edited)\w*"
-# `task.updated_at = ...`, `{"updated_at": ...}`, `setattr(task, "updated_at", ...)` and
-# `values(updated_at=now())`, but not `{"updated_at": task.updated_at}`, which only reads it.
-ASSIGNED = re.compile(
-    rf"\.({CHANGE})\s*(?:=(?!=)|:\s*\w+\s*=)"
-    rf"|['\"]({CHANGE})['\"]\s*(?::(?![^\n]*\.\2)|\]\s*=(?!=))"
-    rf"|setattr\(\s*[\w.]+\s*,\s*['\"]({CHANGE})['\"]"
-    rf"|\b({CHANGE})\s*=\s*(?:datetime|func|sa\.func|text|_?utc|now|time)"
-)
+LONGEST_NAME = 100  # or a file that is one long word would take for ever
+CHANGE = re.compile("updat|modif|chang|edited")
+# What follows a name of a change where it is set: `task.updated_at = ...`, `{"updated_at": ...}`,
+# `setattr(task, "updated_at", ...)` and `values(updated_at=now())`; a function that returns the name gives
+# it to who sets it.
+SET = re.compile(r"\s*(?:=(?!=)|:\s*\w+\s*=)")
+SET_AS_KEY = re.compile(r"['\"]\s*(:|\]\s*=(?!=))")
+SET_BY_NAME = re.compile(r"(?:setattr\(\s*[\w.]+\s*,\s*|\breturn\s+)['\"]\Z")
+SET_TO_NOW = re.compile(r"\s*=\s*(?:datetime|func|sa\.func|text|_?utc|now|time)")
 
 
 @dataclass
@@ -99,7 +103,7 @@ def facts_of(tree: ast.Module, source: str, relative: str, fingerprint: str) -> 
     module, package = module_name(relative)
     bound = Names()
     bind(tree.body, bound, module if package else module.rpartition(".")[0])
-    matters = MARKERS.search(source) is not None
+    matters = any(marker in source for marker in MARKERS) or DATABASE.search(source) is not None
     makers = tuple(session_makers(tree, bound.imports)) if matters and MAKER.search(source) else ()
     return FileFacts(
         relative,
@@ -113,10 +117,17 @@ def facts_of(tree: ast.Module, source: str, relative: str, fingerprint: str) -> 
         names=bound.kinds,
         classes=tuple(bound.classes),
         makers=makers,
-        schemes=tuple(sorted({"".join(found) for found in SCHEME.findall(source)})),
-        assigned=tuple(sorted({"".join(found) for found in ASSIGNED.findall(source)})) if matters else (),
+        schemes=tuple(sorted(set(schemes(source)))),
+        assigned=tuple(sorted(set(assigned(source)))) if matters else (),
         depends=tuple(sorted(set(depended(tree)))) if "Depends(" in source or "Security(" in source else (),
+        meaning=digest(without_comments(source)),
     )
+
+
+def without_comments(source: str) -> bytes:
+    """Leave out blank lines and those that are a comment, which change what is found in no other file."""
+    lines = (line for line in source.split("\n") if (start := line.lstrip()) and not start.startswith("#"))
+    return "\n".join(lines).encode("utf-8", "surrogatepass")
 
 
 def bind(body: list[ast.stmt], bound: Names, package: str) -> None:
@@ -200,9 +211,15 @@ def class_facts(node: ast.ClassDef) -> ClassFacts:
     fields = tuple(
         s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)
     )
-    return ClassFacts(
-        node.name, bases, table if isinstance(table, bool) else None, tablename(node), node.lineno, fields
+    methods: dict[str, bool] = {}
+    for s in node.body:
+        if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef):
+            methods.setdefault(s.name, isinstance(s, ast.AsyncFunctionDef))
+    abstract = any(
+        isinstance(s, ast.Assign) and names.dotted(s.targets[0]) == "__abstract__" for s in node.body
     )
+    said = table if isinstance(table, bool) else None
+    return ClassFacts(node.name, bases, said, tablename(node), node.lineno, fields, abstract, methods)
 
 
 def unsubscripted(node: ast.expr) -> ast.expr:
@@ -231,9 +248,53 @@ def text_or_doubt(node: ast.expr) -> str:
     return value if isinstance(value, str) else "?"
 
 
+def schemes(source: str) -> Iterator[str]:
+    """Find the schemes of database URLs, looking back from what ends each."""
+    before, end = 0, source.find(":/")
+    while end >= 0:
+        found = SCHEME.search(source, max(before, end - LONGEST_SCHEME), end + 2)
+        if found:
+            yield "".join(part or "" for part in found.groups())
+        before, end = end + 2, source.find(":/", end + 2)
+
+
+def assigned(source: str) -> Iterator[str]:
+    """Find the names that look like a time of change and are assigned."""
+    end = 0
+    while found := CHANGE.search(source, end):
+        start, end = found.span()
+        first, last = max(0, start - LONGEST_NAME), min(len(source), end + LONGEST_NAME)
+        while start > first and is_of_name(source[start - 1]):
+            start -= 1
+        while end < last and is_of_name(source[end]):
+            end += 1
+        if sets(source, start, end):
+            yield source[start:end]
+
+
+def is_of_name(character: str) -> bool:
+    """Whether a character may stand in a name."""
+    return character.isalnum() or character == "_"
+
+
+def sets(source: str, start: int, end: int) -> bool:
+    """Whether the name between two places is set there; `{"updated_at": task.updated_at}` only reads it."""
+    before = source[start - 1 : start]
+    if before == "." and SET.match(source, end):
+        return True
+    if before and before in "'\"" and source[end : end + 1] in {"'", '"'}:
+        key = SET_AS_KEY.match(source, end)
+        if key and key[1] != ":":
+            return True
+        if key and f".{source[start:end]}" not in source[key.end() :].partition("\n")[0]:
+            return True
+        return SET_BY_NAME.search(source, max(0, start - 200), start) is not None
+    return SET_TO_NOW.match(source, end) is not None
+
+
 def depended(tree: ast.Module) -> Iterator[str]:
     """Find what is named in `Depends(...)`, as it is spelled."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Call) and (names.dotted(node.func) or "").rpartition(".")[2] in {
             "Depends",
             "Security",
@@ -245,7 +306,9 @@ def depended(tree: ast.Module) -> Iterator[str]:
 
 def session_makers(tree: ast.Module, imports: dict[str, str]) -> Iterator[SessionMaker]:
     """Find the calls that make sessions or session factories."""
-    for node in ast.walk(tree):
+    if not any(target.startswith(("sqlmodel", "sqlalchemy")) for target in imports.values()):
+        return
+    for node in walk(tree):
         if isinstance(node, ast.Call) and (spelled := names.dotted(node.func)):
             head, _, rest = spelled.partition(".")
             if head in imports:

@@ -25,18 +25,21 @@ def function_at(project: Project, address: str | None) -> Function | None:
 
 def method_of(project: Project, owner: str, name: str) -> Function | None:
     """Find a method in a class or the classes above it."""
+    address = owner_of(project, owner, name)
+    module = project.module_of(address) if address else None
+    node = module.class_node(address.partition(":")[2]) if module and address else None
+    found = module.methods(node).get(name) if module and node else None
+    return Function(found, module, address) if module and found else None
+
+
+def owner_of(project: Project, owner: str, name: str) -> str | None:
+    """Find the class, or the one above it, whose body has a method."""
     for address in project.ancestry(owner):
-        if address not in project.classes:
-            continue
-        module = project.module_of(address)
-        node = module.class_node(address.partition(":")[2]) if module else None
-        for statement in node.body if node else ():
-            if (
-                module
-                and isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
-                and statement.name == name
-            ):
-                return Function(statement, module, address)
+        if address in project.classes:
+            facts, found = project.classes[address]
+            project.consulted.add(facts.path)
+            if name in found.methods:
+                return address
     return None
 
 

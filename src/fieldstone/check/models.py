@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from fieldstone.check import names
+from fieldstone.check.facts import ClassFacts
 from fieldstone.check.fields import Column, Relation, is_class_variable, target_of
 from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module
@@ -23,17 +24,32 @@ class Model:
     """A class that SQLModel, SQLAlchemy's declarative base or Pydantic makes something of."""
 
     address: str
-    node: ast.ClassDef
-    module: Module
     project: Project = field(repr=False)
 
     @property
     def name(self) -> str:
         """The class's name."""
-        return self.node.name
+        return self.facts.name
+
+    @property
+    def facts(self) -> ClassFacts:
+        """What its file tells of it; most questions need no tree."""
+        return self.project.classes[self.address][1]
 
     @cached_property
-    def ancestry(self) -> list[str]:
+    def module(self) -> Module:
+        """Its file; an empty one if that has changed since its facts were gathered."""
+        facts, _ = self.project.classes[self.address]
+        return self.project.module(facts) or Module(self.project, facts, "", ast.Module([], []))
+
+    @cached_property
+    def node(self) -> ast.ClassDef:
+        """Its statement."""
+        missing = ast.ClassDef(self.name, [], [], [], [], lineno=1, col_offset=0, end_lineno=1)
+        return self.module.class_node(self.name) or missing
+
+    @cached_property
+    def ancestry(self) -> tuple[str, ...]:
         """Itself and all above, nearest first."""
         return self.project.ancestry(self.address)
 
@@ -66,12 +82,10 @@ class Model:
             return any(facts.table for facts in known)
         return self.declarative and any(facts.tablename for facts in known) and not self.abstract
 
-    @cached_property
+    @property
     def abstract(self) -> bool:
         """Whether it says that it is no table of its own."""
-        return any(
-            isinstance(s, ast.Assign) and names.dotted(s.targets[0]) == "__abstract__" for s in self.node.body
-        )
+        return self.facts.abstract
 
     @cached_property
     def open(self) -> bool:
@@ -155,12 +169,10 @@ def model(project: Project, address: str | None) -> Model | None:
 
 def read(project: Project, address: str) -> Model | None:
     """Read a class of the project; what it inherits is learnt from the files of its bases."""
-    module = project.module_of(address)
-    node = module.class_node(address.partition(":")[2]) if module else None
-    for above in project.ancestry(address)[1:]:
+    for above in project.ancestry(address):
         if above in project.classes:
             project.consulted.add(project.classes[above][0].path)
-    return Model(address, node, module, project) if module and node else None
+    return Model(address, project)
 
 
 def table(project: Project, address: str | None) -> Model | None:
@@ -282,6 +294,6 @@ def find_class(owner: Model, spelled: str | None) -> str | None:
     if address in owner.project.classes:
         return address
     last = spelled.rpartition(".")[2]
-    named = [a for a, (_, facts) in owner.project.classes.items() if facts.name == last]
+    named = owner.project.classes_named.get(last, ())
     rows = [found for a in named if (found := table(owner.project, a))]
     return rows[0].address if len(rows) == 1 else None

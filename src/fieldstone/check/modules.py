@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,6 +47,7 @@ class Module:
         self.facts = facts
         self.source = source
         self.tree = tree
+        self._methods: dict[ast.ClassDef, dict[str, ast.FunctionDef | ast.AsyncFunctionDef]] = {}
 
     @classmethod
     def load(cls, project: Project, facts: FileFacts) -> Module:
@@ -66,10 +68,16 @@ class Module:
     @cached_property
     def nodes(self) -> dict[type[ast.AST], list[ast.AST]]:
         """All nodes by their kind."""
-        found: dict[type[ast.AST], list[ast.AST]] = {}
+        found: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
         for node in walk(self.tree):
-            found.setdefault(type(node), []).append(node)
+            found[node.__class__].append(node)
         return found
+
+    @cached_property
+    def yields(self) -> list[int]:
+        """The lines on which something is yielded."""
+        kinds = (ast.Yield, ast.YieldFrom)
+        return [node.lineno for kind in kinds for node in self.nodes.get(kind, ()) if isinstance(node, kind)]
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
@@ -120,9 +128,24 @@ class Module:
         """Find a class at the top of the module."""
         return next((s for s in reversed(self.bindings.get(name, ())) if isinstance(s, ast.ClassDef)), None)
 
-    def functions(self) -> Iterator[Function]:
+    def methods(self, node: ast.ClassDef) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+        """The methods in the body of a class by their name; the first of each."""
+        if node not in self._methods:
+            found = (s for s in node.body if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef))
+            named: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = {}
+            for function in found:
+                named.setdefault(function.name, function)
+            self._methods[node] = named
+        return self._methods[node]
+
+    @cached_property
+    def functions(self) -> tuple[Function, ...]:
         """All functions and methods, nested ones included."""
-        yield from functions_in(self.tree.body, self, None)
+        return tuple(functions_in(self.tree.body, self, None))
+
+    def let_go(self) -> None:
+        """Forget what refers back to this file, so that it goes when nobody asks for it any more."""
+        self.__dict__.pop("functions", None)
 
     def span(self, node: ast.AST) -> Span:
         """Say where a node stands, in characters."""

@@ -119,6 +119,8 @@ def canonical(address: str) -> str:
 
 def dotted(node: ast.AST | None) -> str | None:
     """Spell `a.b.c`; None for any other expression."""
+    if isinstance(node, ast.Name):
+        return node.id
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

@@ -23,8 +23,8 @@ from fieldstone.check.parsing import Unparsable
 from fieldstone.check.texts import Texts
 from fieldstone.check.versions import NO_VERSIONS, Versions
 
-# So many syntax trees are kept at once: enough for the modules that the functions of one file call.
-TREES = 150
+# The syntax trees of so many characters of source are kept at once, which take about 25 bytes each.
+KEPT = 3_000_000
 LIBRARIES = frozenset(sys.stdlib_module_names) | {
     "sqlmodel",
     "sqlalchemy",
@@ -56,15 +56,22 @@ class Project:
         self.versions = versions
         self.consulted: set[str] = set()
         self._modules: OrderedDict[str, Module] = OrderedDict()
+        self._kept = 0
         self._by_name: dict[str, FileFacts] = {facts.module: facts for facts in self.files.values()}
         self._by_end: dict[str, list[FileFacts]] = defaultdict(list)
         for facts in self.files.values():
             self._by_end[facts.module.rpartition(".")[2]].append(facts)
         self._found: dict[tuple[str, str], FileFacts | None] = {}
         self._addresses: dict[tuple[str, str], str | None] = {}
+        self._located: dict[tuple[str, str], str | None] = {}
         self._memory: dict[object, object] = {}
+        self._noted: set[int] = set()  # the sets of files that `consulted` holds already
         self._behind: dict[object, frozenset[str]] = {}
         self._alike: dict[frozenset[str], frozenset[str]] = {}
+
+    def begin(self) -> None:
+        """Note anew which files are looked at."""
+        self.consulted, self._noted = set(), set()
 
     def remember(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> Known:
         """Compute something once; note the files that it was learnt from each time it is asked for.
@@ -73,6 +80,7 @@ class Project:
         """
         if key not in self._memory:
             outer, self.consulted = self.consulted, set()
+            noted, self._noted = self._noted, set()
             self._memory[key] = meanwhile
             try:
                 self._memory[key] = compute()
@@ -80,7 +88,11 @@ class Project:
                 self._behind[key] = self._alike.setdefault(behind, behind)
             finally:
                 self.consulted |= outer
-        self.consulted |= self._behind.get(key, frozenset())
+                self._noted = noted
+        known = self._behind.get(key)
+        if known and id(known) not in self._noted:
+            self._noted.add(id(known))
+            self.consulted |= known
         return self._memory[key]  # type: ignore[return-value]  # what was kept under a key is of its type
 
     # Modules
@@ -98,9 +110,22 @@ class Project:
         except Unparsable:
             return None  # it changed since its facts were gathered
         self._modules[facts.path] = module
-        if len(self._modules) > TREES:
-            self._modules.popitem(last=False)
+        self._kept += len(module.source)
+        while self._kept > KEPT and len(self._modules) > 1:
+            _, oldest = self._modules.popitem(last=False)
+            self._kept -= len(oldest.source)
+            oldest.let_go()
         return module
+
+    def text(self, facts: FileFacts) -> str:
+        """The source of a file, which need not be parsed to look for a word; empty if it cannot be read."""
+        self.consulted.add(facts.path)
+        if facts.path in self._modules:
+            return self._modules[facts.path].source
+        try:
+            return self.texts.text(facts.path)
+        except Unparsable:
+            return ""
 
     def module_of(self, address: str) -> Module | None:
         """Parse the module in which an address of the project is defined."""
@@ -185,7 +210,10 @@ class Project:
 
     def locate(self, target: str, facts: FileFacts) -> str | None:
         """Say where the thing is defined that an import in a file names."""
-        return self._locate(target, facts, 0)
+        key = (target, facts.path)
+        if key not in self._located:
+            self._located[key] = self._locate(target, facts, 0)
+        return self._located[key]
 
     def submodule(self, facts: FileFacts, name: str) -> str | None:
         """Find a module in a package that does not import it by itself."""
@@ -202,6 +230,24 @@ class Project:
             for facts in self.files.values()
             for found in facts.classes
         }
+
+    @cached_property
+    def classes_named(self) -> dict[str, list[str]]:
+        """The addresses of classes by their last name."""
+        named: dict[str, list[str]] = defaultdict(list)
+        for address, (_, found) in self.classes.items():
+            named[found.name].append(address)
+        return named
+
+    @cached_property
+    def importers(self) -> dict[str, list[FileFacts]]:
+        """The files that serve requests and may concern a rule, by the names that they import, or "*"."""
+        found: dict[str, list[FileFacts]] = defaultdict(list)
+        for facts in self.files.values():
+            if facts.matters and not facts.trial:
+                for name in [*facts.imports, *(["*"] if facts.stars else [])]:
+                    found[name].append(facts)
+        return found
 
     @cached_property
     def subclasses(self) -> dict[str, list[str]]:
@@ -229,8 +275,11 @@ class Project:
                 return [module.address(given) or "?"]
         return []
 
-    def ancestry(self, address: str) -> list[str]:
+    def ancestry(self, address: str) -> tuple[str, ...]:
         """A class and all above it, nearest first; others' classes and "?" included."""
+        return self.remember(("ancestry", address), lambda: self._ancestry(address), (address,))
+
+    def _ancestry(self, address: str) -> tuple[str, ...]:
         seen: dict[str, None] = {address: None}
         queue = [address]
         while queue:
@@ -238,7 +287,7 @@ class Project:
                 if base not in seen:
                     seen[base] = None
                     queue.append(base)
-        return list(seen)
+        return tuple(seen)
 
     def descendants(self, address: str) -> list[str]:
         """All classes below one, itself not included."""

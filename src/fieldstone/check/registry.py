@@ -9,7 +9,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -50,6 +50,7 @@ class Rule:
     severity: Severity
     tier: Tier
     repair: Repair
+    calls: frozenset[str]
     summary: str
     why: str
     bad: str
@@ -72,18 +73,36 @@ def rule(
     severity: Severity = Severity.WARNING,
     tier: Tier = Tier.DEFAULT,
     repair: Repair = Repair.NONE,
+    calls: Iterable[str] = (),
 ) -> Callable[[Body], Body]:
     """Make a rule of a function that takes one subject and the File, and yields problems.
 
     Subjects are syntax nodes (`ast.Call`), events (`Read`, `Called`, ...), `Model` (each class of the
     file that is a table, model or schema), `Function`, or `Module` (once a file).
+
+    Most rules about calls are about few: `calls` names these by address (`sqlalchemy.text`) or by their
+    last name as it is written (`commit`), and the rule is asked about no others, which saves much time.
     """
 
     def register(body: Body) -> Body:
         if code in RULES and RULES[code].body.__qualname__ != body.__qualname__:
             raise ValueError(f"{code} is taken: {RULES[code].name} has it. Give {name} another code.")
         summary, why, bad, good, fine = described(body)
-        RULES[code] = Rule(code, name, subjects, body, severity, tier, repair, summary, why, bad, good, fine)
+        RULES[code] = Rule(
+            code,
+            name,
+            subjects,
+            body,
+            severity,
+            tier,
+            repair,
+            frozenset(calls),
+            summary,
+            why,
+            bad,
+            good,
+            fine,
+        )
         return body
 
     return register

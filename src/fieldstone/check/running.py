@@ -168,7 +168,7 @@ def check_one(path: str) -> tuple[list[Finding], list[str]]:
     """Check one file in a process that is ready; tell also which files it was judged by."""
     project = WORKER.project
     assert project is not None
-    project.consulted = set()
+    project.begin()
     findings = list(checked(project, project.files[path], WORKER.rules, WORKER.configuration))
     return findings, sorted(project.consulted)
 

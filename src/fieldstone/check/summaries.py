@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fieldstone.check.evaluation import Evaluation
+from fieldstone.check.events import unheard
 from fieldstone.check.flow import Flow
 from fieldstone.check.lookup import decorated_as, last_name
 from fieldstone.check.modules import Function
@@ -146,7 +147,7 @@ class Transfer:
 
 def summarised(analysis: Analysis, function: Function) -> Summary:
     """Analyse a function, telling nobody."""
-    flow = Flow(analysis, function, lambda event: None)
+    flow = Flow(analysis, function, unheard)
     parameters = flow.enter()
     ends = flow.run(function.node.body)
     states = [state for _, state in flow.returned] + ([flow.state] if ends else [])
@@ -192,7 +193,10 @@ def undecorated(function: Function) -> bool:
 
 def is_generator(function: Function) -> bool:
     """Whether a function yields."""
-    return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in own_nodes(function.node))
+    node = function.node
+    if not any(node.lineno <= line <= (node.end_lineno or line) for line in function.module.yields):
+        return False
+    return any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in own_nodes(node))
 
 
 def own_nodes(node: ast.AST) -> list[ast.AST]:

@@ -259,7 +259,7 @@ class State:
 
 
 def joined(states: list[State]) -> State | None:
-    """Keep what holds on all ways that lead to one point; None if none does."""
+    """Keep what holds on all ways that lead to one point; None if none does. Of several none is changed."""
     if not states:
         return None
     first, *others = states
@@ -267,11 +267,14 @@ def joined(states: list[State]) -> State | None:
         return first
     merged = first.copy()
     for other in others:
-        for name in [*merged.names, *(n for n in other.names if n not in merged.names)]:
-            merged.names[name] = either(merged.names.get(name), other.names.get(name))
+        for name, value in other.names.items():  # names that only one way binds stay as they are
+            before = merged.names.get(name)
+            if before is not value:
+                merged.names[name] = either(before, value)
         for number, thing in other.things.items():
             mine = merged.things.get(number)
-            merged.things[number] = thing if mine is None else common(mine, thing)
+            if mine is not thing:
+                merged.things[number] = thing if mine is None else common(mine, thing)
         merged.closed &= other.closed
         merged.committed &= other.committed
         merged.rolled_back &= other.rolled_back

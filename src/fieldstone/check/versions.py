@@ -7,7 +7,6 @@ requirement says at least what may be. Neither is ever imported.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,8 @@ LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "requirements.txt
 REQUIREMENT = re.compile(
     r"^\s*[\"']?([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?\s*(===?|>=|~=|\^|>)\s*v?(\d+(?:\.\d+)*)", re.MULTILINE
 )
+# How a lock file states a name or version. To read one as TOML takes longer than to parse the project.
+STATED = re.compile(r"^(name|version)\s*=\s*[\"']([^\"'\n]*)[\"']", re.MULTILINE)
 LIBRARIES = frozenset(
     {
         "sqlmodel",
@@ -102,13 +103,10 @@ def declared(name: str, text: str) -> Iterator[tuple[str, Version | None]]:
 
 def locked(text: str) -> Iterator[tuple[str, Version | None]]:
     """Packages of a lock file in TOML."""
-    try:
-        packages = tomllib.loads(text).get("package", [])
-    except tomllib.TOMLDecodeError:
-        return
-    for package in packages if isinstance(packages, list) else ():
-        if isinstance(package, dict):
-            yield from known_only(str(package.get("name", "")), str(package.get("version", "")))
+    for package in re.split(r"^\[\[package\]\]\s*$", text, flags=re.MULTILINE)[1:]:
+        own = re.split(r"^\[", package, maxsplit=1, flags=re.MULTILINE)[0]
+        said = dict(STATED.findall(own))
+        yield from known_only(said.get("name", ""), said.get("version", ""))
 
 
 def known_only(library: str, version: str) -> Iterator[tuple[str, Version | None]]:

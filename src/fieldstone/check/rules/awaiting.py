@@ -13,10 +13,15 @@ from fieldstone.check.modules import Function, Module
 from fieldstone.check.registry import File, rule
 from fieldstone.check.routes import parameters_of, route_of
 from fieldstone.check.sessioncalls import BLOCKING, COROUTINES
+from fieldstone.check.trees import walk
 from fieldstone.check.values import Coroutine, Session
 
+# Methods that are given instances, and those that a session has which are no coroutines.
+GIVEN = frozenset({"add", "delete", "refresh", "merge", "expunge"})
+NOTHING = frozenset({"add", "add_all", "expunge", "expunge_all", "expire", "expire_all"})
 
-@rule("FS201", "missing-await", Forgotten, Called, severity=Severity.ERROR, repair=Repair.SAFE)
+
+@rule("FS201", "missing-await", Forgotten, Called, severity=Severity.ERROR, repair=Repair.SAFE, calls=GIVEN)
 def missing_await(event: Forgotten | Called, file: File) -> Iterator[Problem]:
     """A coroutine is thrown away, or used as if it were its result.
 
@@ -53,13 +58,7 @@ def forgotten(event: Forgotten | Called) -> Iterator[Coroutine]:
     """The coroutines that an event shows to be forgotten: also those that a session is given."""
     if isinstance(event, Forgotten):
         yield event.coroutine
-    elif isinstance(event.receiver, Session) and event.method in {
-        "add",
-        "delete",
-        "refresh",
-        "merge",
-        "expunge",
-    }:
+    elif isinstance(event.receiver, Session) and event.method in GIVEN:
         yield from (value for value in event.arguments if isinstance(value, Coroutine))
 
 
@@ -76,7 +75,7 @@ def awaiting(call: ast.Call, module: Module) -> Iterator[Edit]:
         yield module.insert_after(call, ")")
 
 
-@rule("FS210", "blocking-session-in-async", Called)
+@rule("FS210", "blocking-session-in-async", Called, calls=BLOCKING)
 def blocking_session_in_async(call: Called, file: File) -> Iterator[Problem]:
     """A synchronous session is used inside `async def`.
 
@@ -115,7 +114,7 @@ def blocking_session_in_async(call: Called, file: File) -> Iterator[Problem]:
 
 def awaits(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether a function needs to be asynchronous."""
-    return any(isinstance(n, ast.Await | ast.AsyncFor | ast.AsyncWith) for n in ast.walk(function))
+    return any(isinstance(n, ast.Await | ast.AsyncFor | ast.AsyncWith) for n in walk(function))
 
 
 THREADS = re.compile(r"#.*(?:thread|event loop|blocking)", re.IGNORECASE)
@@ -137,11 +136,11 @@ def blocked_before(call: Called) -> bool:
         and node.func.attr in BLOCKING
         and names.dotted(node.func.value) == spelled
         and (node.lineno, node.col_offset) < (call.node.lineno, call.node.col_offset)
-        for node in ast.walk(call.place.function.node)
+        for node in walk(call.place.function.node)
     )
 
 
-@rule("FS202", "await-sync-method", Called, severity=Severity.ERROR, repair=Repair.SAFE)
+@rule("FS202", "await-sync-method", Called, severity=Severity.ERROR, repair=Repair.SAFE, calls=NOTHING)
 def await_sync_method(call: Called, file: File) -> Iterator[Problem]:
     """A method of an AsyncSession is awaited that is no coroutine.
 
@@ -164,9 +163,6 @@ def await_sync_method(call: Called, file: File) -> Iterator[Problem]:
         f"Write `{file.module.text(call.node)}`.",
         Fix((file.module.replace(awaiting, file.module.text(call.node)),), safe=True),
     )
-
-
-NOTHING = frozenset({"add", "add_all", "expunge", "expunge_all", "expire", "expire_all"})
 
 
 @rule("FS203", "await-precedence", Forgotten, severity=Severity.ERROR, repair=Repair.SAFE)
@@ -244,7 +240,7 @@ def wrong_session_annotation(function: Function, file: File) -> Iterator[Problem
 
 def awaits_methods(function: Function, name: str) -> bool:
     """Whether a function awaits methods of a parameter."""
-    awaited = (node.value for node in ast.walk(function.node) if isinstance(node, ast.Await))
+    awaited = (node.value for node in walk(function.node) if isinstance(node, ast.Await))
     return any(
         isinstance(call, ast.Call)
         and isinstance(call.func, ast.Attribute)

@@ -82,8 +82,9 @@ def never_updated_timestamp(found: Model, file: File) -> Iterator[Problem]:
     """
     if not (found.table or (found.sqlmodel and found.tables_below) or declared_mixin(found)):
         return
+    files = file.project.files.values() if file.module.facts.trial else [file.module.facts]
+    known = file.project.assigned.union(*(facts.assigned for facts in files))
     for column in found.own_columns.values():
-        known = file.project.assigned | set(file.module.facts.assigned)
         if not CHANGED.match(column.name) or column.name in known:
             continue
         if made_once(column) and not sets_by_itself(file.project):

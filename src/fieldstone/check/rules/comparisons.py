@@ -11,12 +11,13 @@ from fieldstone.check.models import table
 from fieldstone.check.modules import Function
 from fieldstone.check.registry import File, Tier, rule
 from fieldstone.check.routes import parameters_of
+from fieldstone.check.trees import walk
 from fieldstone.check.values import Plain
 
 CONDITIONS = frozenset({"where", "filter", "having"})
 
 
-@rule("FS307", "uuid-string-compare", Called, severity=Severity.WARNING, tier=Tier.PREVIEW)
+@rule("FS307", "uuid-string-compare", Called, severity=Severity.WARNING, tier=Tier.PREVIEW, calls=CONDITIONS)
 def uuid_string_compare(call: Called, file: File) -> Iterator[Problem]:
     """A column of UUIDs is compared with a text.
 
@@ -37,7 +38,7 @@ def uuid_string_compare(call: Called, file: File) -> Iterator[Problem]:
     if call.method not in CONDITIONS or not elsewhere(file):
         return
     for given in call.node.args:
-        for node in ast.walk(given):
+        for node in walk(given):
             match node:
                 case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq()], comparators=[right]):
                     pairs = ((left, right), (right, left))
@@ -64,7 +65,7 @@ def holds_uuid(node: ast.expr, file: File) -> bool:
     column = found.columns.get(node.attr) if found and isinstance(node, ast.Attribute) else None
     if column is None or column.annotation is None:
         return False
-    stated = [part for part in ast.walk(column.annotation) if isinstance(part, ast.Name | ast.Attribute)]
+    stated = [part for part in walk(column.annotation) if isinstance(part, ast.Name | ast.Attribute)]
     kinds = {column.module.address(part) for part in stated}
     described = column.call is not None and any(
         k.arg in {"sa_type", "sa_column"} for k in column.call.keywords
@@ -90,6 +91,6 @@ def is_parameter(name: str, function: Function) -> bool:
     """Whether a name is a parameter that nothing else is assigned to."""
     stored = any(
         isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
-        for node in ast.walk(function.node)
+        for node in walk(function.node)
     )
     return not stored and any(argument.arg == name for argument, _ in parameters_of(function))

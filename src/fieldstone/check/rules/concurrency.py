@@ -12,6 +12,7 @@ from fieldstone.check.findings import Problem, Severity
 from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Function, Module
 from fieldstone.check.registry import File, Tier, rule
+from fieldstone.check.trees import walk
 from fieldstone.check.values import Session, State
 
 STARTING = frozenset(
@@ -19,7 +20,7 @@ STARTING = frozenset(
 )
 
 
-@rule("FS211", "concurrent-session-use", Called, severity=Severity.ERROR)
+@rule("FS211", "concurrent-session-use", Called, severity=Severity.ERROR, calls={"asyncio.gather"})
 def concurrent_session_use(call: Called, file: File) -> Iterator[Problem]:
     """Several coroutines that run at once use one session.
 
@@ -60,12 +61,12 @@ def uses(gather: ast.Call, name: str) -> int:
         inner = given.value if isinstance(given, ast.Starred) else given
         repeated = isinstance(inner, ast.ListComp | ast.GeneratorExp)
         body = inner.elt if isinstance(inner, ast.ListComp | ast.GeneratorExp) else inner
-        mentioned = any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(body))
+        mentioned = any(isinstance(n, ast.Name) and n.id == name for n in walk(body))
         count += mentioned * (2 if repeated else 1)
     return count
 
 
-@rule("FS212", "session-escapes-request", Called, severity=Severity.ERROR)
+@rule("FS212", "session-escapes-request", Called, severity=Severity.ERROR, calls={"add_task", *STARTING})
 def session_escapes_request(call: Called, file: File) -> Iterator[Problem]:
     """The session of a request is given to work that goes on after it.
 
@@ -86,7 +87,7 @@ def session_escapes_request(call: Called, file: File) -> Iterator[Problem]:
     if not background and not started:
         return
     known = sessions_in(call.state)
-    for node in ast.walk(call.node):
+    for node in walk(call.node):
         if isinstance(node, ast.Name) and node.id in known and known[node.id].parameter:
             spelled = names.dotted(call.node.func)
             yield Problem(
@@ -125,7 +126,7 @@ def commit_after_response(function: Function, file: File) -> Iterator[Problem]:
         return
     if file.project.versions.at_least("fastapi", *AFTER_RESPONSE) is not True or scoped(address, file):
         return
-    yields = [node for node in ast.walk(function.node) if isinstance(node, ast.Yield)]
+    yields = [node for node in walk(function.node) if isinstance(node, ast.Yield)]
     if len(yields) == 1 and (commit := committing(yields[0], function, file.module)) is not None:
         yield Problem(
             commit,
@@ -146,7 +147,7 @@ def committing(given: ast.Yield, function: Function, module: Module) -> ast.AST 
     return next(
         (
             node
-            for node in ast.walk(function.node)
+            for node in walk(function.node)
             if isinstance(node, ast.Call) and last_name(node) == "commit" and node.lineno > given.lineno
         ),
         None,

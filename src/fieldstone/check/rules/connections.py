@@ -16,7 +16,7 @@ REWRITTEN = re.compile(r"^(?:postgres(?:ql)?|sqlite|mysql|mariadb)(?:\+\w+)?:|ss
 POOLER = re.compile(r"-pooler\.|:6543\b|pgbouncer")
 
 
-@rule("FS107", "url-replaced-by-hand", ast.Call, tier=Tier.OPT_IN)
+@rule("FS107", "url-replaced-by-hand", ast.Call, tier=Tier.OPT_IN, calls={"replace"})
 def url_replaced_by_hand(call: ast.Call, file: File) -> Iterator[Problem]:
     """A database URL is rewritten as if it were plain text.
 
@@ -44,7 +44,14 @@ def url_replaced_by_hand(call: ast.Call, file: File) -> Iterator[Problem]:
         )
 
 
-@rule("FS108", "pooler-with-prepared-statements", ast.Call, severity=Severity.ERROR, tier=Tier.PREVIEW)
+@rule(
+    "FS108",
+    "pooler-with-prepared-statements",
+    ast.Call,
+    severity=Severity.ERROR,
+    tier=Tier.PREVIEW,
+    calls={CREATE_ASYNC},
+)
 def pooler_with_prepared_statements(call: ast.Call, file: File) -> Iterator[Problem]:
     """An engine of asyncpg keeps prepared statements, and a pooler stands between.
 
@@ -78,7 +85,7 @@ def pooler_with_prepared_statements(call: ast.Call, file: File) -> Iterator[Prob
         )
 
 
-@rule("FS109", "sqlite-without-foreign-keys", ast.Call, tier=Tier.OPT_IN)
+@rule("FS109", "sqlite-without-foreign-keys", ast.Call, tier=Tier.OPT_IN, calls=CREATORS)
 def sqlite_without_foreign_keys(call: ast.Call, file: File) -> Iterator[Problem]:
     """An engine of SQLite is made, and nothing turns foreign keys on.
 

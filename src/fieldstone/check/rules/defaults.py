@@ -11,6 +11,7 @@ from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module
 from fieldstone.check.registry import File, rule
 from fieldstone.check.repairs import imported
+from fieldstone.check.trees import walk
 
 CLOCKS = frozenset(
     {
@@ -44,7 +45,7 @@ PASSING = frozenset({"str", "int", "float"})
 DESCRIBING = names.FIELDS | names.COLUMNS | frozenset({"pydantic.Field"})
 
 
-@rule("FS013", "eager-default", ast.Call, severity=Severity.ERROR, repair=Repair.SAFE)
+@rule("FS013", "eager-default", ast.Call, severity=Severity.ERROR, repair=Repair.SAFE, calls=DESCRIBING)
 def eager_default(call: ast.Call, file: File) -> Iterator[Problem]:
     """A default is computed once, when the module is imported.
 
@@ -94,7 +95,7 @@ def made_once(call: ast.Call, file: File) -> bool:
 def zone_of(call: ast.Call, file: File) -> bool | None:
     """Whether the column surely refuses times without zone; False if it may; None if it wants none."""
     typed = [given for given in (names.keyword(call, "sa_type"), names.keyword(call, "sa_column")) if given]
-    for node in (inner for part in (*typed, *call.args) for inner in ast.walk(part)):
+    for node in (inner for part in (*typed, *call.args) for inner in walk(part)):
         if isinstance(node, ast.Call) and names.literal(names.keyword(node, "timezone")) is True:
             return False
     newer = file.project.versions.at_least("sqlmodel", *AWARE_ONLY)
@@ -152,7 +153,7 @@ def renamed(keyword: ast.keyword, maker: str | None) -> bool:
     return keyword.arg == "default" and maker in names.FIELDS | {"pydantic.Field"}
 
 
-@rule("FS017", "shared-mutable-column-default", ast.Call, repair=Repair.SAFE)
+@rule("FS017", "shared-mutable-column-default", ast.Call, repair=Repair.SAFE, calls=names.COLUMNS)
 def shared_mutable_column_default(call: ast.Call, file: File) -> Iterator[Problem]:
     """A dict or list is the default of a column of SQLAlchemy.
 
@@ -171,7 +172,7 @@ def shared_mutable_column_default(call: ast.Call, file: File) -> Iterator[Proble
     """
     if file.module.address(call.func) not in names.COLUMNS or any(map(copies, call.args)):
         return
-    if "associate_with(" in file.module.source:
+    if "associate_with(" in file.module.source or in_revision(call, file.module):
         return
     given = names.keyword(call, "default")
     if isinstance(given, ast.Dict | ast.List | ast.Set):
@@ -182,6 +183,12 @@ def shared_mutable_column_default(call: ast.Call, file: File) -> Iterator[Proble
             f"Write `default={made}`.",
             Fix((file.module.replace(given, made),), safe=True),
         )
+
+
+def in_revision(call: ast.Call, module: Module) -> bool:
+    """Whether a column is described to Alembic, which makes no rows and so asks for no default."""
+    around = (above for above in module.above(call) if isinstance(above, ast.Call))
+    return any(last_name(above) in {"create_table", "add_column"} for above in around)
 
 
 def copies(node: ast.expr) -> bool:

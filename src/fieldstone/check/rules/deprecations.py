@@ -36,7 +36,7 @@ GONE = frozenset(
 NOT_COPIED = frozenset({"include", "exclude"})
 
 
-@rule("FS408", "pydantic-v1-api", Called, repair=Repair.SAFE)
+@rule("FS408", "pydantic-v1-api", Called, repair=Repair.SAFE, calls={*ON_INSTANCES, *ON_CLASSES})
 def pydantic_v1_api(call: Called, file: File) -> Iterator[Problem]:
     """A method of Pydantic 1 is called on a model or schema of SQLModel.
 

@@ -9,6 +9,7 @@ from fieldstone.check import names
 from fieldstone.check.findings import Problem, Severity
 from fieldstone.check.modules import Module
 from fieldstone.check.registry import File, Tier, rule
+from fieldstone.check.trees import walk
 
 CREATE_ASYNC = "sqlalchemy.ext.asyncio.create_async_engine"
 CREATORS = frozenset({"sqlalchemy.create_engine", CREATE_ASYNC})
@@ -31,7 +32,7 @@ PSYCOPG_BY_ITSELF = (2, 1)
 DEEPEST = 5
 
 
-@rule("FS105", "async-url-driver", ast.Call, severity=Severity.ERROR, tier=Tier.PREVIEW)
+@rule("FS105", "async-url-driver", ast.Call, severity=Severity.ERROR, tier=Tier.PREVIEW, calls={CREATE_ASYNC})
 def async_url_driver(call: ast.Call, file: File) -> Iterator[Problem]:
     """An asynchronous engine is given a URL whose driver cannot serve it.
 
@@ -153,11 +154,11 @@ def local(name: str, call: ast.Call, module: Module) -> bool:
         (isinstance(node, ast.arg) and node.arg == name)
         or (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store))
         for outer in around
-        for node in ast.walk(outer)
+        for node in walk(outer)
     )
 
 
-@rule("FS106", "echo-true", ast.Call, tier=Tier.OPT_IN)
+@rule("FS106", "echo-true", ast.Call, tier=Tier.OPT_IN, calls=CREATORS)
 def echo_true(call: ast.Call, file: File) -> Iterator[Problem]:
     """An engine logs every statement.
 

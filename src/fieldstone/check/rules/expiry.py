@@ -7,16 +7,17 @@ import re
 from collections.abc import Iterator
 
 from fieldstone.check import names
+from fieldstone.check.binding import mentions
 from fieldstone.check.events import Called, Read, Returned
 from fieldstone.check.fields import target_of
 from fieldstone.check.findings import Fix, Problem, Repair, Severity
-from fieldstone.check.flow import mentions
 from fieldstone.check.lookup import last_name
 from fieldstone.check.models import model
 from fieldstone.check.modules import Function, Module
 from fieldstone.check.registry import File, Tier, rule
 from fieldstone.check.repairs import line_after, line_before
 from fieldstone.check.routes import Route, route_of
+from fieldstone.check.trees import walk
 from fieldstone.check.values import Instance, Session, State, Status, Thing
 
 
@@ -117,7 +118,7 @@ RENEWING = frozenset({"refresh", "merge", "get", "get_one"})
 
 def calls_in(function: Function) -> Iterator[ast.Call]:
     """The calls in a function."""
-    return (node for node in ast.walk(function.node) if isinstance(node, ast.Call))
+    return (node for node in walk(function.node) if isinstance(node, ast.Call))
 
 
 def sessions_of(call: Called) -> Iterator[Session]:
@@ -218,7 +219,7 @@ def read_again(returned: Returned, thing: Thing, text: str, module: Module) -> F
         edit = line_before(returned.node, text, module)
         return Fix((edit,), safe=True) if edit else None
     line = thing.expired.line if thing.expired else 0
-    for node in ast.walk(returned.place.function.node):
+    for node in walk(returned.place.function.node):
         if isinstance(node, ast.Expr) and node.lineno == line and commits(node.value):
             edit = line_after(node, text, module)
             return Fix((edit,), safe=True) if edit else None
@@ -261,8 +262,10 @@ def used_somewhere(function: Function) -> bool:
     pattern = re.compile(rf"\b{re.escape(name)}\s*\(")
     for facts in project.files.values():
         known = name in facts.imports or facts is function.module.facts or function.module.facts.stars
-        module = project.module(facts) if facts.matters and (known or function.owner) else None
-        if module and pattern.search(module.source):
+        if not facts.matters or not (known or function.owner) or not pattern.search(project.text(facts)):
+            continue
+        module = project.module(facts)
+        if module:
             for call in module.nodes.get(ast.Call, ()):
                 if isinstance(call, ast.Call) and (names.dotted(call.func) or "").rpartition(".")[2] == name:
                     parent = module.parents.get(call)

@@ -11,6 +11,7 @@ from fieldstone.check.fields import Column
 from fieldstone.check.findings import Problem
 from fieldstone.check.models import Model, model, tables
 from fieldstone.check.registry import File, Tier, rule
+from fieldstone.check.trees import walk
 
 # Names of schemas that clients fill in, around the name of what they are about.
 VERB = "Create|Update|Patch"
@@ -115,7 +116,7 @@ def stored(sent: Model, heirs: list[Model], name: str) -> bool:
 
 def validated(one: Model, name: str) -> bool:
     """Whether a validator of a class, or of one above, may change or refuse a field."""
-    return any(validates(node, name) for above in one.above for node in ast.walk(above.node))
+    return any(validates(node, name) for above in one.above for node in walk(above.node))
 
 
 def validates(node: ast.AST, name: str) -> bool:

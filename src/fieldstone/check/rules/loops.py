@@ -8,17 +8,17 @@ from collections.abc import Iterator
 
 from fieldstone.check import names
 from fieldstone.check.annotations import SESSION_NAMES
+from fieldstone.check.binding import bound_in, mentions
 from fieldstone.check.callers import Passed, passed, read_inside
-from fieldstone.check.evaluation import bound_in
 from fieldstone.check.events import Called, Loop, Place, Read
 from fieldstone.check.findings import Problem
-from fieldstone.check.flow import mentions
 from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module, blocks
 from fieldstone.check.registry import File, Tier, rule
 from fieldstone.check.routes import parameters_of
 from fieldstone.check.sessioncalls import STATEMENTS
 from fieldstone.check.statements import QUERY_ENDS
+from fieldstone.check.trees import walk
 from fieldstone.check.values import Many, Select, Session, Status
 
 # Names that say that a loop is over few things of many rows each, or over tries.
@@ -26,10 +26,11 @@ FEW = re.compile(
     r"(?:^|[_.])(?:batch|chunk|attempt|retry|retries|tries|offset|window|shard)(?:e?s|ed)?(?:$|[_.])"
 )
 WRITING = re.compile(r"\s*(?:insert|update|delete)\b", re.IGNORECASE)
+SENDING = frozenset({"exec", "execute", "scalars", "scalar"})
 COUNTING = frozenset({"range", "batched", "count", "chunked", "repeat"})
 
 
-@rule("FS301", "query-in-loop", Called)
+@rule("FS301", "query-in-loop", Called, calls={*STATEMENTS, *QUERY_ENDS, *SENDING})
 def query_in_loop(call: Called, file: File) -> Iterator[Problem]:
     """A statement is sent for each element of a loop.
 
@@ -63,7 +64,7 @@ def query_in_loop(call: Called, file: File) -> Iterator[Problem]:
 def instead(call: Called, module: Module) -> str:
     """What to write: rows are read together, and written together."""
     given = call.arguments[0] if call.arguments else None
-    texts = [n.value for n in ast.walk(call.node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    texts = [n.value for n in walk(call.node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     if any(WRITING.match(text) for text in texts):
         return (
             f"Give all values to one call after the loop: `{module.text(call.node.func)}(text(...), [...])`."
@@ -83,7 +84,7 @@ def sends(call: Called) -> bool:
     if isinstance(call.receiver, Select):
         return call.receiver.kind == "query" and call.method in QUERY_ENDS
     given = call.arguments[0] if call.arguments else None
-    return call.method in {"exec", "execute", "scalars", "scalar"} and isinstance(given, Select)
+    return call.method in SENDING and isinstance(given, Select)
 
 
 def repeated(place: Place, node: ast.Call, module: Module) -> Loop | None:
@@ -118,7 +119,9 @@ def over_rows(loop: Loop, module: Module) -> bool:
     source = unwrapped(iterated)
     if isinstance(source, ast.Name):
         source = assigned_once(source, module) or source
-    return not is_few(source) and not FEW.search(names.dotted(iterated) or "")
+    if is_few(source) or is_enumeration(source, module):
+        return False
+    return not FEW.search(names.dotted(iterated) or "")
 
 
 def unwrapped(node: ast.expr) -> ast.expr:
@@ -131,6 +134,14 @@ def unwrapped(node: ast.expr) -> ast.expr:
         else:
             break
     return node
+
+
+def is_enumeration(node: ast.expr, module: Module) -> bool:
+    """Whether an expression is a class of the project that lists its members."""
+    address = module.address(node)
+    classes = module.project.classes
+    above = module.project.ancestry(address) if address in classes and address else ()
+    return any(name.startswith("enum.") for name in above)
 
 
 def is_few(node: ast.expr) -> bool:
@@ -146,7 +157,7 @@ def assigned_once(name: ast.Name, module: Module) -> ast.expr | None:
     around = next(
         (a for a in module.above(name) if isinstance(a, ast.FunctionDef | ast.AsyncFunctionDef)), None
     )
-    for body in (ast.walk(around) if around else (), module.bindings.get(name.id, ())):
+    for body in (walk(around) if around else (), module.bindings.get(name.id, ())):
         given = [
             node.value
             for node in body
@@ -160,7 +171,7 @@ def assigned_once(name: ast.Name, module: Module) -> ast.expr | None:
                 and isinstance(node.func, ast.Attribute)
                 and names.dotted(node.func.value) == name.id
                 and node.func.attr in {"append", "extend", "add", "update", "insert"}
-                for node in ast.walk(around or module.tree)
+                for node in walk(around or module.tree)
             )
             return given[0] if len(given) == 1 and not changed else None
     return None
@@ -197,24 +208,30 @@ def takes_batches(call: Called, loop: Loop) -> bool:
         return True
     return any(
         isinstance(inner, ast.Call)
-        and last_name(inner) in WHOLE
+        and (last := spelled(inner, call.place.module)) in WHOLE
         and any(
             (isinstance(given, ast.Name) and given.id in loop.names)
-            or (given is not None and last_name(inner) == "text" and mentions(given, loop.names))
+            or (given is not None and last == "text" and mentions(given, loop.names))
             for given in (*inner.args, getattr(inner.func, "value", None))
         )
         for part in [call.node, *assigned_before(call, loop)]
-        for inner in ast.walk(part)
+        for inner in walk(part)
     )
+
+
+def spelled(call: ast.Call, module: Module) -> str:
+    """The last name of what is called, whatever an import calls it."""
+    address = module.address(call.func) or ":"
+    return last_name(call) if ":" in address else address.rpartition(".")[2]
 
 
 def assigned_before(call: Called, loop: Loop) -> list[ast.expr]:
     """What a loop's body assigns to the names that a call is given: the statement, mostly."""
-    given = {node.id for part in call.node.args for node in ast.walk(part) if isinstance(node, ast.Name)}
+    given = {node.id for part in call.node.args for node in walk(part) if isinstance(node, ast.Name)}
     return [
         node.value
         for part in loop.body
-        for node in ast.walk(part)
+        for node in walk(part)
         if isinstance(node, ast.Assign) and any(names.dotted(target) in given for target in node.targets)
     ]
 
@@ -276,7 +293,7 @@ def passed_in_loop(read: Read, file: File) -> Passed | None:
     return None
 
 
-@rule("FS402", "commit-in-loop", Called, tier=Tier.OPT_IN)
+@rule("FS402", "commit-in-loop", Called, tier=Tier.OPT_IN, calls={"commit"})
 def commit_in_loop(call: Called, file: File) -> Iterator[Problem]:
     """A transaction is committed for each element of a loop.
 

@@ -11,12 +11,16 @@ from fieldstone.check.findings import Fix, Problem, Repair, Severity
 from fieldstone.check.models import table
 from fieldstone.check.modules import Module
 from fieldstone.check.registry import File, Tier, rule
+from fieldstone.check.trees import walk
 from fieldstone.check.values import Named, Result, Select
 
 CONDITIONS = frozenset({"where", "filter", "having"})
+SENDING = frozenset({"exec", "execute", "scalars", "stream", "stream_scalars"})
 
 
-@rule("FS303", "python-boolean-in-where", Called, severity=Severity.ERROR, repair=Repair.SAFE)
+@rule(
+    "FS303", "python-boolean-in-where", Called, severity=Severity.ERROR, repair=Repair.SAFE, calls=CONDITIONS
+)
 def python_boolean_in_where(call: Called, file: File) -> Iterator[Problem]:
     """A condition is written with Python's `and`, `or`, `not`, `is` or `in`.
 
@@ -134,7 +138,7 @@ def truth(node: ast.expr) -> bool | None:
             return None
 
 
-@rule("FS309", "paginate-without-order", Called, tier=Tier.OPT_IN)
+@rule("FS309", "paginate-without-order", Called, tier=Tier.OPT_IN, calls=SENDING)
 def paginate_without_order(call: Called, file: File) -> Iterator[Problem]:
     """A statement skips rows without saying in which order they come.
 
@@ -150,7 +154,7 @@ def paginate_without_order(call: Called, file: File) -> Iterator[Problem]:
         rows = session.exec(statement).all()
     """
     select = call.arguments[0] if call.arguments else None
-    if call.method not in {"exec", "execute", "scalars", "stream", "stream_scalars"}:
+    if call.method not in SENDING:
         return
     if not isinstance(select, Select) or "offset" not in select.clauses or "order_by" in select.clauses:
         return
@@ -168,7 +172,7 @@ def skipping(call: Called, module: Module) -> ast.AST:
     within = call.place.function.node
     found = [
         node
-        for node in ast.walk(within)
+        for node in walk(within)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in {"offset", "slice"}
@@ -183,7 +187,7 @@ BOUNDING = frozenset(
 )
 
 
-@rule("FS310", "unbounded-list", Called, tier=Tier.OPT_IN)
+@rule("FS310", "unbounded-list", Called, tier=Tier.OPT_IN, calls={"all", "fetchall"})
 def unbounded_list(call: Called, file: File) -> Iterator[Problem]:
     """A whole table is read and handed on.
 
@@ -223,7 +227,7 @@ def given_back(call: Called) -> bool:
     if isinstance(above, ast.Await):
         node, above = above, parents.get(above)
     name = names.dotted(above.targets[0]) if isinstance(above, ast.Assign) else None
-    for statement in ast.walk(call.place.function.node):
+    for statement in walk(call.place.function.node):
         if isinstance(statement, ast.Return) and statement.value is not None:
             given = statement.value
             if isinstance(given, ast.ListComp):
@@ -237,7 +241,7 @@ def selecting(call: Called, module: Module) -> ast.AST:
     """The call that begins the statement whose rows are taken."""
     found = [
         node
-        for node in ast.walk(call.place.function.node)
+        for node in walk(call.place.function.node)
         if isinstance(node, ast.Call)
         and (module.address(node.func) in names.SELECTS or getattr(node.func, "attr", "") == "query")
         and node.lineno <= (call.node.end_lineno or call.node.lineno)

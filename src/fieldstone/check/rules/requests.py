@@ -15,6 +15,7 @@ from fieldstone.check.models import Model, model, table
 from fieldstone.check.modules import Function, heading
 from fieldstone.check.registry import File, rule
 from fieldstone.check.routes import Route, parameters_of, route_of
+from fieldstone.check.trees import walk
 
 BODIES = frozenset({"post", "put", "patch"})
 SECRET = re.compile(r"password|passwd|passphrase|secret|api_?key|private_?key|(?:^|_)token$|(?:^|_)salt$|pwd")
@@ -80,7 +81,7 @@ def stored(function: Function, name: str, depth: int) -> bool:
     """Whether a parameter is stored, copied as a whole, or given to what cannot be seen."""
     if depth > DEEPEST:
         return True
-    for call in (node for node in ast.walk(function.node) if isinstance(node, ast.Call)):
+    for call in (node for node in walk(function.node) if isinstance(node, ast.Call)):
         if isinstance(call.func, ast.Attribute) and names.dotted(call.func.value) == name:
             if call.func.attr in DUMPS:
                 return True
@@ -159,7 +160,7 @@ def is_secret(column: Column) -> bool:
     return spelled in {"str", "bytes", "SecretStr"} and not many
 
 
-@rule("FS311", "interpolated-text", Called, severity=Severity.ERROR)
+@rule("FS311", "interpolated-text", Called, severity=Severity.ERROR, calls={"sqlalchemy.text"})
 def interpolated_text(call: Called, file: File) -> Iterator[Problem]:
     """A parameter of a request is written into the text of a statement.
 
@@ -206,4 +207,4 @@ def interpolated(node: ast.expr) -> set[str]:
             parts = [*args, *(keyword.value for keyword in node.keywords)]
         case _:
             pass
-    return {inner.id for part in parts for inner in ast.walk(part) if isinstance(inner, ast.Name)}
+    return {inner.id for part in parts for inner in walk(part) if isinstance(inner, ast.Name)}

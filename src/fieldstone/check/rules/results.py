@@ -12,6 +12,7 @@ from fieldstone.check.lookup import last_name
 from fieldstone.check.models import table
 from fieldstone.check.modules import Module, blocks
 from fieldstone.check.registry import File, rule
+from fieldstone.check.trees import walk
 from fieldstone.check.values import Named, Result
 
 RESULTS = frozenset(
@@ -26,7 +27,14 @@ CONSUMING = frozenset(
 INSTEAD = {"scalars": "", "scalar_one_or_none": "one_or_none", "scalar_one": "one", "scalar": "first"}
 
 
-@rule("FS304", "joined-collection-without-unique", Called, severity=Severity.ERROR, repair=Repair.SAFE)
+@rule(
+    "FS304",
+    "joined-collection-without-unique",
+    Called,
+    severity=Severity.ERROR,
+    repair=Repair.SAFE,
+    calls=RESULTS,
+)
 def joined_collection_without_unique(call: Called, file: File) -> Iterator[Problem]:
     """A collection is loaded by join, and the rows are taken without `unique()`.
 
@@ -64,7 +72,15 @@ def joined_collection_without_unique(call: Called, file: File) -> Iterator[Probl
         )
 
 
-@rule("FS305", "wrong-result-accessor", Called, RowRead, severity=Severity.ERROR, repair=Repair.SAFE)
+@rule(
+    "FS305",
+    "wrong-result-accessor",
+    Called,
+    RowRead,
+    severity=Severity.ERROR,
+    repair=Repair.SAFE,
+    calls={"scalars", *CONSUMING, *INSTEAD},
+)
 def wrong_result_accessor(event: Called | RowRead, file: File) -> Iterator[Problem]:
     """A result is read as if it were another kind of result, or a second time.
 
@@ -121,10 +137,10 @@ def read_twice(call: Called, file: File) -> Iterator[Problem]:
 def taken_before(call: Called, name: str, module: Module) -> ast.Call | None:
     """The call that took the rows of a result, on every way that leads to another."""
     for statement in preceding(call.node, module):
-        if any(binds(node, name) for node in ast.walk(statement)):
+        if any(binds(node, name) for node in walk(statement)):
             return None
         if isinstance(statement, ast.Expr | ast.Assign | ast.AnnAssign):
-            for node in ast.walk(statement):
+            for node in walk(statement):
                 if isinstance(node, ast.Call) and last_name(node) in CONSUMING and begins(node, name):
                     return node
     return None
@@ -178,7 +194,7 @@ def after(attribute: ast.Attribute, call: ast.Call, text: str, module: Module) -
     return Edit(Span(start.end_line, start.end_column, end.end_line, end.end_column), text)
 
 
-@rule("FS308", "len-of-all", ast.Call)
+@rule("FS308", "len-of-all", ast.Call, calls={"len"})
 def len_of_all(call: ast.Call, file: File) -> Iterator[Problem]:
     """All rows are loaded to count them.
 

@@ -74,7 +74,14 @@ def adding(name: str, module: Module) -> Edit:
     return Edit(Span(first.lineno, 1, first.lineno, 1), f"import {name}\n")
 
 
-@rule("FS502", "required-column-without-default", ast.Call, severity=Severity.ERROR, tier=Tier.PREVIEW)
+@rule(
+    "FS502",
+    "required-column-without-default",
+    ast.Call,
+    severity=Severity.ERROR,
+    tier=Tier.PREVIEW,
+    calls={"add_column"},
+)
 def required_column_without_default(call: ast.Call, file: File) -> Iterator[Problem]:
     """A revision adds a column that rows must fill, and gives existing rows nothing to fill it with.
 

@@ -77,7 +77,7 @@ def unshared(column: Column, module: Module) -> Fix | None:
     return None if "#" in module.text(whole) else Fix((module.replace(keyword, text),), safe=True)
 
 
-@rule("FS011", "sa-column-clash", ast.Call, severity=Severity.ERROR, repair=Repair.SAFE)
+@rule("FS011", "sa-column-clash", ast.Call, severity=Severity.ERROR, repair=Repair.SAFE, calls=names.FIELDS)
 def sa_column_clash(call: ast.Call, file: File) -> Iterator[Problem]:
     """A field says `sa_column` and, beside it, something about the column.
 

@@ -12,6 +12,7 @@ from fieldstone.check.findings import Problem, Severity
 from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module
 from fieldstone.check.registry import File, Tier, rule
+from fieldstone.check.trees import walk
 from fieldstone.check.values import Status
 
 SAVING = frozenset({"commit", "flush"})
@@ -57,7 +58,7 @@ def server_onupdate_not_refreshed(read: Read, file: File) -> Iterator[Problem]:
 
 def computed(column: Column) -> bool:
     """Whether the database gives a column a new value at each UPDATE."""
-    for node in ast.walk(column.value) if column.value is not None else ():
+    for node in walk(column.value) if column.value is not None else ():
         match node:
             case ast.keyword(arg="server_onupdate", value=value):
                 return not (isinstance(value, ast.Constant) and value.value is None)
@@ -85,7 +86,7 @@ def saved_before(read: Read, row: str) -> tuple[str, int] | None:
     module, line = read.place.module, read.node.lineno
     written, saved, fresh = 0, None, 0
     certain = branches(read.node, module)
-    for node in sorted(ast.walk(read.place.function.node), key=lambda node: getattr(node, "lineno", 0)):
+    for node in sorted(walk(read.place.function.node), key=lambda node: getattr(node, "lineno", 0)):
         if getattr(node, "lineno", line) >= line:
             continue
         if renews(node, row):

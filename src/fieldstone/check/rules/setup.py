@@ -14,7 +14,7 @@ from fieldstone.check.registry import File, rule
 from fieldstone.check.values import Engine
 
 
-@rule("FS101", "async-expire-on-commit", ast.Call, repair=Repair.UNSAFE)
+@rule("FS101", "async-expire-on-commit", ast.Call, repair=Repair.UNSAFE, calls=names.SESSIONS | names.MAKERS)
 def async_expire_on_commit(call: ast.Call, file: File) -> Iterator[Problem]:
     """Asynchronous sessions are made that expire their objects on commit.
 
@@ -64,7 +64,9 @@ def kept(call: ast.Call, module: Module) -> Edit:
     return module.insert_after(last, ", expire_on_commit=False")
 
 
-@rule("FS103", "create-all-on-async-engine", Called, severity=Severity.ERROR)
+@rule(
+    "FS103", "create-all-on-async-engine", Called, severity=Severity.ERROR, calls={"create_all", "drop_all"}
+)
 def create_all_on_async_engine(call: Called, file: File) -> Iterator[Problem]:
     """`create_all` is given an asynchronous engine.
 
@@ -90,7 +92,13 @@ def create_all_on_async_engine(call: Called, file: File) -> Iterator[Problem]:
         )
 
 
-@rule("FS102", "sync-session-on-async-engine", Called, severity=Severity.ERROR)
+@rule(
+    "FS102",
+    "sync-session-on-async-engine",
+    Called,
+    severity=Severity.ERROR,
+    calls={*names.SYNC_SESSIONS, "sqlalchemy.orm.sessionmaker"},
+)
 def sync_session_on_async_engine(call: Called, file: File) -> Iterator[Problem]:
     """A synchronous session is bound to an asynchronous engine.
 
@@ -118,7 +126,7 @@ def sync_session_on_async_engine(call: Called, file: File) -> Iterator[Problem]:
         )
 
 
-@rule("FS104", "exec-on-sqlalchemy-async-session", Called, severity=Severity.ERROR)
+@rule("FS104", "exec-on-sqlalchemy-async-session", Called, severity=Severity.ERROR, calls={"exec"})
 def exec_on_sqlalchemy_async_session(call: Called, file: File) -> Iterator[Problem]:
     """`exec` is called on an AsyncSession of SQLAlchemy.
 

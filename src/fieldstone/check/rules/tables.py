@@ -16,6 +16,7 @@ from fieldstone.check.gathering import class_facts
 from fieldstone.check.models import Model, model, tables
 from fieldstone.check.modules import Module, heading
 from fieldstone.check.registry import File, Tier, rule
+from fieldstone.check.trees import walk
 from fieldstone.check.values import Named, Object
 
 BASES = re.compile(
@@ -27,7 +28,15 @@ UNMAPPABLE = frozenset(
 )
 
 
-@rule("FS001", "forgotten-table-true", Model, Called, severity=Severity.ERROR, repair=Repair.UNSAFE)
+@rule(
+    "FS001",
+    "forgotten-table-true",
+    Model,
+    Called,
+    severity=Severity.ERROR,
+    repair=Repair.UNSAFE,
+    calls={*names.SELECTS, "get", "query", "add"},
+)
 def forgotten_table_true(subject: Model | Called, file: File) -> Iterator[Problem]:
     """A class has what only tables have, and is none.
 
@@ -120,7 +129,7 @@ def unknown_foreign_key_target(found: Model, file: File) -> Iterator[Problem]:
     """
     if not (found.table or found.tables_below) or file.module.facts.trial:
         return
-    known = table_names(file)
+    known = file.project.remember("table names", lambda: table_names(file), None)
     for column in found.own_columns.values():
         target = column.foreign_key
         if known is None or not target or target == "?" or target.count(".") != 1:
@@ -154,7 +163,7 @@ def made_by_hand(facts: FileFacts, file: File) -> bool:
         return True
     if not {"sqlalchemy", "sqlalchemy.schema"} & set(facts.imports.values()):
         return False
-    module = file.project.module(facts)
+    module = file.project.module(facts) if "Table(" in file.project.text(facts) else None
     calls = module.nodes.get(ast.Call, ()) if module else ()
     return any(
         module and isinstance(call, ast.Call) and module.address(call.func) in TABLES for call in calls
@@ -288,7 +297,7 @@ def hidden(column: Column) -> bool:
 
 def described_elsewhere(column: Column) -> bool:
     """Whether an annotation says more than a type, or is a name that may."""
-    for node in ast.walk(column.annotation) if column.annotation else ():
+    for node in walk(column.annotation) if column.annotation else ():
         if isinstance(node, ast.Call):
             return True
         if isinstance(node, ast.Name):
@@ -376,7 +385,7 @@ def foreign_key_without_index(found: Model, file: File) -> Iterator[Problem]:
 
 def begins(found: Model, name: str) -> bool:
     """Whether a column is the first of a constraint of its table, which then has an index."""
-    for node in ast.walk(found.node):
+    for node in walk(found.node):
         if isinstance(node, ast.Call) and node.args:
             last = (names.dotted(node.func) or "").rpartition(".")[2]
             first = names.literal(node.args[0])

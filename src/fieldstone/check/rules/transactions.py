@@ -12,11 +12,12 @@ from fieldstone.check.modules import Function, Module
 from fieldstone.check.registry import File, Tier, rule
 from fieldstone.check.routes import parameters_of, route_of
 from fieldstone.check.sessioncalls import STATEMENTS, WRITES
+from fieldstone.check.trees import walk
 
 SWITCHES = ("commit", "uow", "unit_of_work", "flush")
 
 
-@rule("FS401", "commit-in-helper", Called, tier=Tier.OPT_IN)
+@rule("FS401", "commit-in-helper", Called, tier=Tier.OPT_IN, calls={"commit"})
 def commit_in_helper(call: Called, file: File) -> Iterator[Problem]:
     """A function that is given a session commits it.
 
@@ -62,7 +63,14 @@ LEAVING = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 MENDING = frozenset({"rollback", "close", "aclose", "reset", "invalidate", "exit", "_exit"})
 
 
-@rule("FS405", "session-reused-after-failure", Called, severity=Severity.ERROR, tier=Tier.PREVIEW)
+@rule(
+    "FS405",
+    "session-reused-after-failure",
+    Called,
+    severity=Severity.ERROR,
+    tier=Tier.PREVIEW,
+    calls={"commit", "flush"},
+)
 def session_reused_after_failure(call: Called, file: File) -> Iterator[Problem]:
     """A session is used on after a failed flush or commit that nothing rolled back.
 
@@ -118,13 +126,13 @@ def swallows(handler: ast.ExceptHandler, session: str) -> bool:
     """Whether a handler catches what the database refuses, mends nothing, and lets the function go on."""
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     caught = any(kind is None or (names.dotted(kind) or "").rpartition(".")[2] in FAILURES for kind in kinds)
-    leaves = any(isinstance(node, LEAVING) for node in ast.walk(handler))
+    leaves = any(isinstance(node, LEAVING) for node in walk(handler))
     return caught and not leaves and not mends(handler.body, session)
 
 
 def mends(body: list[ast.stmt], session: str) -> bool:
     """Whether statements end the failed transaction, or hand the session to what may."""
-    for node in (inner for statement in body for inner in ast.walk(statement)):
+    for node in (inner for statement in body for inner in walk(statement)):
         if isinstance(node, ast.Call):
             given = [*node.args, *(k.value for k in node.keywords)]
             if (names.dotted(node.func) or "").rpartition(".")[2] in MENDING:
@@ -146,10 +154,10 @@ def next_use(guard: ast.Try, session: str, module: Module) -> ast.AST | None:
                 for statement in block[block.index(inner) + 1 :]:
                     if mends([statement], session):
                         return None
-                    for node in ast.walk(statement):
+                    for node in walk(statement):
                         if is_use(node, session):
                             return node
-                    if any(isinstance(node, LEAVING) for node in ast.walk(statement)):
+                    if any(isinstance(node, LEAVING) for node in walk(statement)):
                         return None
         if isinstance(above, ast.FunctionDef | ast.AsyncFunctionDef | ast.With | ast.AsyncWith):
             return None

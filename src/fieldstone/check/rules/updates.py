@@ -14,6 +14,7 @@ from fieldstone.check.models import Model, model
 from fieldstone.check.modules import Function
 from fieldstone.check.registry import File, rule
 from fieldstone.check.routes import parameters_of, route_of
+from fieldstone.check.trees import walk
 from fieldstone.check.values import Instance, Object, Select, Status
 
 DUMPS = frozenset({"model_dump", "dict"})
@@ -22,7 +23,13 @@ CHOOSING = frozenset({"exclude_unset", "exclude_none", "exclude_defaults", "incl
 DESCRIBING = names.FIELDS | {"pydantic.Field"}
 
 
-@rule("FS403", "update-without-exclude-unset", Called, severity=Severity.ERROR)
+@rule(
+    "FS403",
+    "update-without-exclude-unset",
+    Called,
+    severity=Severity.ERROR,
+    calls={"setattr", "sqlmodel_update", "values"},
+)
 def update_without_exclude_unset(call: Called, file: File) -> Iterator[Problem]:
     """All fields of a schema are written, also those that the client did not send.
 
@@ -88,12 +95,12 @@ def looped(call: Called, name: str, value: ast.expr) -> ast.expr | None:
 
 def chosen(loop: ast.For, item: str) -> bool:
     """Whether a loop looks at a value, or at what was sent, before it writes it."""
-    for node in ast.walk(loop):
+    for node in walk(loop):
         test = node.test if isinstance(node, ast.If | ast.IfExp) else None
         if test is not None and any(
             (isinstance(inner, ast.Name) and inner.id == item)
             or (isinstance(inner, ast.Attribute) and inner.attr.endswith("fields_set"))
-            for inner in ast.walk(test)
+            for inner in walk(test)
         ):
             return True
     return False
@@ -103,10 +110,10 @@ def origin_of(node: ast.expr, function: Function) -> ast.expr:
     """The expression that a name was given, if it was given one only."""
     if not isinstance(node, ast.Name):
         return node
-    bound = [n for n in ast.walk(function.node) if isinstance(n, ast.Name) and n.id == node.id]
+    bound = [n for n in walk(function.node) if isinstance(n, ast.Name) and n.id == node.id]
     if sum(isinstance(n.ctx, ast.Store) for n in bound) != 1:
         return node
-    for statement in ast.walk(function.node):
+    for statement in walk(function.node):
         if isinstance(statement, ast.Assign) and names.dotted(statement.targets[0]) == node.id:
             return statement.value
     return node
@@ -131,7 +138,7 @@ def schema_of(data: ast.Name, call: Called) -> Model | None:
         return None
     if any(
         isinstance(n, ast.Name) and n.id == data.id and n.ctx != data.ctx and isinstance(n.ctx, ast.Store)
-        for n in ast.walk(function.node)
+        for n in walk(function.node)
     ):
         return None
     value = call.state.names.get(data.id)
@@ -182,7 +189,7 @@ def is_new(call: Called) -> bool:
         return False
     made = (
         node
-        for node in ast.walk(call.place.function.node)
+        for node in walk(call.place.function.node)
         if isinstance(node, ast.Call) and node.lineno == thing.origin
     )
     return thing.status is Status.TRANSIENT or any(
@@ -275,7 +282,7 @@ def untracked(column: Column) -> bool:
     spelled = [
         node
         for part in (column.value, column.annotation)
-        for node in (ast.walk(part) if part is not None else ())
+        for node in (walk(part) if part is not None else ())
         if isinstance(node, ast.Name | ast.Attribute)
     ]
     addresses = {column.module.address(node) for node in spelled}
@@ -286,7 +293,7 @@ def untracked(column: Column) -> bool:
 def taken_care_of(read: Read) -> bool:
     """Whether a function writes the attribute in another way, or does not save at all."""
     saved = False
-    for node in ast.walk(read.place.function.node):
+    for node in walk(read.place.function.node):
         if isinstance(node, ast.Call):
             if marks(node, read.name):
                 return True

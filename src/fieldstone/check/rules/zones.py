@@ -14,6 +14,7 @@ from fieldstone.check.registry import File, rule
 from fieldstone.check.routes import parameters_of
 from fieldstone.check.rules.defaults import AWARE_ONLY, NAIVE
 from fieldstone.check.rules.foreignkeys import validated
+from fieldstone.check.trees import walk
 from fieldstone.check.values import Named, Select
 
 ASYNCPG = "postgresql+asyncpg"
@@ -106,7 +107,7 @@ def says_its_type(column: Column) -> bool:
 
 def is_datetime(column: Column) -> bool:
     """Whether a field is annotated with datetime."""
-    for node in ast.walk(column.annotation) if column.annotation else ():
+    for node in walk(column.annotation) if column.annotation else ():
         if isinstance(node, ast.Name | ast.Attribute) and column.module.address(node) == "datetime.datetime":
             return True
     return False
