@@ -305,7 +305,7 @@ def hops(loop_database: Database, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return enter(connection, *work, **options)
 
     monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
-    monkeypatch.setattr(HopConnection, "_long", set())  # what another test has found to be long
+    monkeypatch.setattr(HopConnection, "_long", {})  # what another test has found to be long
     return entered
 
 

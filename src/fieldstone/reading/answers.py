@@ -70,7 +70,7 @@ def _json_get(model: type[SQLModel], key: Any, schema: type[BaseModel]) -> Readi
     found: Found = yield Rows(by_key(model, key, schema, as_json=True))
     if not found.count:
         raise NotFound(model.__name__, key=key)
-    return (yield from _bytes(found, _only, schema))
+    return (yield from _bytes(found, _only(model, key), schema))
 
 
 @verb(reads=True)
@@ -98,7 +98,7 @@ def _json_get_versioned(
     model: type[SQLModel], key: Any, schema: type[BaseModel]
 ) -> Reading[tuple[bytes, Any]]:
     found, version = yield from versioned(model, key, schema, as_json=True)
-    return (yield from _bytes(found, _only, schema)), version
+    return (yield from _bytes(found, _only(model, key), schema)), version
 
 
 @verb(reads=True)
@@ -243,9 +243,14 @@ def _completed(made: Any) -> bytes:
     return b"".join([before, b'"items":', _completed(made.items), after])
 
 
-def _only(items: list[Any]) -> Reading[Any]:
-    yield from ()
-    return items[0]
+def _only(model: type[SQLModel], key: Any) -> Make:
+    def make(items: list[Any]) -> Reading[Any]:
+        yield from ()
+        if not items:  # what the row needs lies outside the session's scope
+            raise NotFound(model.__name__, key=key)
+        return items[0]
+
+    return make
 
 
 def _as_they_are(items: list[Any]) -> Reading[Any]:

@@ -82,6 +82,8 @@ def _get_versioned_directly(
 def _get_versioned(model: type[SQLModel], key: Any, schema: type[SchemaT]) -> Reading[tuple[SchemaT, Any]]:
     found, version = yield from versioned(model, key, schema)
     objects: list[SchemaT] = yield Objects(found)
+    if not objects:  # what it needs lies outside the session's scope
+        raise NotFound(model.__name__, key=key)
     return objects[0], version
 
 
