@@ -86,6 +86,7 @@ class Direct(Protocol):
     @property
     def options(self) -> Mapping[str, Any]:
         """Give the execution options of the engine."""
+        ...
 
     @property
     def added(self) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import Any
 
 # Fields of which no node holds another node in.
 BARE = frozenset({"ctx", "id", "attr", "arg", "asname", "level", "module", "kind", "type_comment"})
@@ -28,7 +29,7 @@ FIELDS = Fields()
 def children(node: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes right below a node."""
     for name in FIELDS[node.__class__]:
-        value = getattr(node, name, None)
+        value: Any = getattr(node, name, None)
         if value.__class__ is list:
             for item in value:
                 if isinstance(item, ast.AST):
@@ -43,7 +44,7 @@ def walk(node: ast.AST) -> Iterator[ast.AST]:
     for one in found:  # which grows meanwhile
         yield one
         for name in FIELDS[one.__class__]:
-            value = getattr(one, name, None)
+            value: Any = getattr(one, name, None)
             if value.__class__ is list:
                 found += [item for item in value if isinstance(item, ast.AST)]
             elif isinstance(value, ast.AST):
