@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from benchmarks.printing import show
 from benchmarks.race import Pace
 from benchmarks.report import publish, results_of
+from benchmarks.results import RESULTS, Results
 from benchmarks.running import LEVELS, PLACES, Choice, Run
 from benchmarks.stacks import STACKS
 from benchmarks.workload import WORKS, Size
@@ -26,8 +27,11 @@ def main() -> None:
     for some in run.races():
         show(some)
         cells += some
-    if arguments.write or not (arguments.only or arguments.stacks or arguments.quick):
-        publish(results_of(cells, run.titles))
+    results = results_of(cells, run.titles)
+    if not (arguments.only or arguments.stacks or arguments.quick):
+        publish(results)
+    elif arguments.write:
+        publish(results.into(Results.read(RESULTS)) if RESULTS.exists() else results)
 
 
 def parsed() -> argparse.Namespace:
@@ -38,7 +42,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--stacks", default="", help='stacks, or how their names begin: "s1 s7 fieldstone"')
     parser.add_argument("--quick", action="store_true", help="about two minutes instead of twelve")
     parser.add_argument("--seconds", type=float, help="how long each stack is timed in each race")
-    parser.add_argument("--write", action="store_true", help="publish also what is not a full run")
+    parser.add_argument(
+        "--write", action="store_true", help="publish also what is not a full run, in place of its races"
+    )
     return parser.parse_args()
 
 

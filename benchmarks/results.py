@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -66,6 +66,12 @@ class Results:
     def races(self) -> Iterator[tuple[str, str, str]]:
         """Give each race that was run: place, level and work."""
         yield from dict.fromkeys((cell.place, cell.level, cell.work) for cell in self.cells)
+
+    def into(self, earlier: Results) -> Results:
+        """Put the races of this run in the place of the same ones of an earlier run."""
+        again = set(self.races())
+        kept = [cell for cell in earlier.cells if (cell.place, cell.level, cell.work) not in again]
+        return replace(self, stacks=earlier.stacks | self.stacks, cells=[*kept, *self.cells])
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
