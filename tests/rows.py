@@ -26,6 +26,7 @@ NO_ENGINE = "AsyncEngine Engine create_engine create_async_engine"
 FOUNDATIONS = (
     Row("errors"),
     Row("cache"),
+    Row("keeping", "", "sqlalchemy", NO_IO),
     Row("autocommit", "", "sqlalchemy sqlmodel"),
     Row("verbs", "errors autocommit", "sqlalchemy sqlmodel"),
     Row("listeners", "cache", "sqlalchemy", NO_IO),

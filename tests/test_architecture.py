@@ -40,7 +40,7 @@ ROWS = (
     Row("reading.objects", "reading.twins reading.unreadable", MODELS, NO_IO),
     Row("reading.assembly", "errors cache keys reading.plans visibility", MODELS, NO_IO),
     Row("reading.effects", "", "sqlalchemy", NO_IO),
-    Row("reading.preparation", "reading.assembly reading.effects", "sqlalchemy", NO_IO),
+    Row("reading.preparation", "keeping reading.assembly reading.effects", "sqlalchemy", NO_IO),
     Row(
         "reading.composition",
         "reading.plans reading.exactness reading.expressions reading.assembly reading.preparation",
@@ -59,7 +59,7 @@ ROWS = (
     ),
     Row(
         "reading.rendering",
-        "cache reading.exactness reading.forms reading.plans reading.assembly reading.shapes "
+        "cache reading.anatomy reading.exactness reading.forms reading.plans reading.assembly reading.shapes "
         "reading.gathering reading.unreadable",
         "pydantic_core orjson",
         NO_IO,
@@ -73,14 +73,14 @@ ROWS = (
     ),
     Row(
         "reading.keyed",
-        "autocommit errors keys reading.assembly reading.composed reading.gathering reading.plans "
+        "autocommit errors keeping keys reading.assembly reading.composed reading.gathering reading.plans "
         "reading.preparation",
         MODELS,
         NO_COMMIT,
     ),
     Row(
         "reading.ways",
-        "autocommit keys reading.composed reading.anatomy reading.forms reading.plans reading.objects "
+        "autocommit keys reading.composed reading.plans reading.objects "
         "reading.assembly "
         "reading.preparation reading.gathering reading.rendering reading.unreadable scopes visibility",
         MODELS,
@@ -107,7 +107,7 @@ ROWS = (
     ),
     Row(
         "reading.answers",
-        "errors autocommit cache keys verbs reading.anatomy reading.forms reading.gathering reading.keyed "
+        "errors autocommit cache keys verbs reading.gathering reading.keyed "
         "reading.rendering reading.ways reading.asking reading.fetching paging.cursors paging.pages",
         MODELS,
         NO_COMMIT,
@@ -150,7 +150,7 @@ ROWS = (
         MODELS,
         NO_COMMIT,
     ),
-    Row("writing.commands", "keys", MODELS, NO_IO),
+    Row("writing.commands", "keeping keys", MODELS, NO_IO),
     Row(
         "writing.straight",
         "cache keys listeners models models.batches models.columns scopes writing.rows",
@@ -159,7 +159,7 @@ ROWS = (
     ),
     Row(
         "writing.storing",
-        "errors cache keys schemas.values reading.anatomy reading.assembly reading.forms reading.gathering "
+        "errors cache keys schemas.values reading.assembly reading.gathering "
         "reading.plans reading.rendering reading.unreadable reading.ways violations violations.evidence "
         "writing.commands writing.cycles writing.straight writing.versions",
         MODELS,

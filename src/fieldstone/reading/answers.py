@@ -20,10 +20,8 @@ from fieldstone.errors import NotFound
 from fieldstone.keys import version_name
 from fieldstone.paging.cursors import Cursors
 from fieldstone.paging.pages import KeysetPage, Page
-from fieldstone.reading.anatomy import Inexact
 from fieldstone.reading.asking import Objects, Reading, Rows, Written, directly, within
 from fieldstone.reading.fetching import Make, by_key, continued, every, turned, versioned
-from fieldstone.reading.forms import Unfit
 from fieldstone.reading.gathering import Gathered
 from fieldstone.reading.keyed import keyed
 from fieldstone.reading.rendering import dumps, values_of, written
@@ -203,11 +201,11 @@ def _finished(make: Make, finish: Finish | None) -> Make:
 
 def _document(gathered: Gathered, schema: type[BaseModel]) -> bytes:
     """Write the only row of a plan of one statement."""
-    try:
-        return dumps(written(gathered)[0])
-    except (Inexact, Unfit):
-        [made] = objects_of(gathered.shape.plan, values_of(gathered))
-        return _adapter(schema).dump_json(made, by_alias=True)
+    shown = written(gathered)
+    if shown is not None:
+        return dumps(shown[0])
+    [made] = objects_of(gathered.shape.plan, values_of(gathered))
+    return _adapter(schema).dump_json(made, by_alias=True)
 
 
 def _bytes(found: Found, make: Make, response: Any) -> Reading[bytes]:

@@ -8,20 +8,19 @@ row is written are the same for every call.
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
-from sqlalchemy.util import LRUCache
 from sqlmodel import SQLModel
 
 from fieldstone.autocommit import Ask, Direct, Steps
 from fieldstone.errors import NotFound
+from fieldstone.keeping import Kept
 from fieldstone.keys import key_values
 from fieldstone.reading.assembly import key_statement
 from fieldstone.reading.composed import Where, is_wanted
 from fieldstone.reading.gathering import Gathered, call_of
 from fieldstone.reading.plans import plan
-from fieldstone.reading.preparation import SHAPES, Options, Prepared, prepared
+from fieldstone.reading.preparation import Options, Prepared, prepared
 
 
 class Keyed:
@@ -43,7 +42,7 @@ class Keyed:
         return Gathered.of(found, description, rows)
 
 
-_ready: WeakKeyDictionary[Any, LRUCache[Any, Keyed | None]] = WeakKeyDictionary()
+_ready: Kept[Keyed | None] = Kept()
 
 
 def keyed(
@@ -53,14 +52,9 @@ def keyed(
 
     None where it takes more than one statement, and where the database is told to write the JSON.
     """
-    ready = _ready.get(direct.owner)
-    if ready is None:
-        ready = _ready.setdefault(direct.owner, LRUCache(SHAPES))
-    place = direct.dialect, direct.added, model, schema, beside
-    found = ready.get(place, _UNKNOWN)
-    if found is _UNKNOWN:
-        found = ready[place] = _made(direct, direct.added, model, schema, beside)
-    return found
+    added = direct.added
+    key = direct.dialect, added, model, schema, beside
+    return _ready.get(direct.owner, key, lambda: _made(direct, added, model, schema, beside))
 
 
 def _made(
@@ -73,6 +67,3 @@ def _made(
     asked = made, f"key {beside}", None
     found = prepared(direct.owner, direct.dialect, asked, (), lambda: (statement, layout), added)
     return Keyed(model, names, found) if found is not None and found.only_reads else None
-
-
-_UNKNOWN: Any = object()

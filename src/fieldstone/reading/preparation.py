@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Dialect, Select
-from sqlalchemy.util import LRUCache
 
+from fieldstone.keeping import Kept
 from fieldstone.reading.assembly import Layout
 from fieldstone.reading.effects import is_timeless, only_reads
 
@@ -26,7 +25,6 @@ Named = Mapping[str, Any]
 Processor = Callable[[Any], Any] | None
 Options = tuple[Any, ...]
 
-SHAPES = 500
 LENGTHS = 64
 
 
@@ -199,7 +197,7 @@ def _flat(values: Sequence[Any]) -> list[Any]:
     return list(values)
 
 
-_kept: WeakKeyDictionary[Any, LRUCache[Any, Prepared | None]] = WeakKeyDictionary()
+_kept: Kept[Prepared | None] = Kept()
 
 
 def prepared(
@@ -210,18 +208,11 @@ def prepared(
     `added` are options that a session adds: what is prepared with them serves no session without them.
     What was prepared is kept as long as `owner` lives, such as an engine's pool.
     """
-    kept = _kept.get(owner)
-    if kept is None:
-        kept = _kept.setdefault(owner, LRUCache(SHAPES))
-    key = (dialect, added, key)
-    found = kept.get(key, _UNKNOWN)
-    if found is _UNKNOWN:
+
+    def make() -> Prepared | None:
         try:
-            found = Prepared(*derive(), dialect, known, added)
+            return Prepared(*derive(), dialect, known, added)
         except Unpreparable:
-            found = None
-        kept[key] = found
-    return found
+            return None
 
-
-_UNKNOWN: Any = object()
+    return _kept.get(owner, (dialect, added, key), make)

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from fieldstone.cache import cached
+from fieldstone.reading.anatomy import Inexact
 from fieldstone.reading.assembly import Layout
 from fieldstone.reading.exactness import exact
 from fieldstone.reading.forms import Column, Form, Unfit
@@ -42,8 +43,16 @@ def values_of(gathered: Gathered) -> list[Values]:
     return build(columns, gathered.keys, gathered.columns, below)
 
 
-def written(gathered: Gathered) -> list[Values]:
-    """Turn gathered rows into what JSON shows of them. Raises Inexact and Unfit."""
+def written(gathered: Gathered) -> list[Values] | None:
+    """Turn gathered rows into what JSON shows of them; None where objects must say that."""
+    try:
+        return _shown(gathered)
+    except (Inexact, Unfit):
+        return None
+
+
+def _shown(gathered: Gathered) -> list[Values]:
+    """Do that, with what hangs on the rows. Raises Inexact and Unfit."""
     manner = _manner(gathered.shape.plan, gathered.shape.start)
     columns = list(gathered.columns)
     for place, form, layout in manner.forms:
@@ -51,7 +60,7 @@ def written(gathered: Gathered) -> list[Values]:
     for joined, within in manner.required:
         if _absent(gathered, joined) > _absent(gathered, within):
             raise Unfit
-    below = [_by_key(one, written) for _, one in gathered.below]
+    below = [_by_key(one, _shown) for _, one in gathered.below]
     return manner.build(columns, gathered.keys, gathered.columns, below)
 
 

@@ -19,10 +19,8 @@ from sqlmodel import Session
 
 from fieldstone.autocommit import Direct, Steps
 from fieldstone.keys import key_names
-from fieldstone.reading.anatomy import Inexact
 from fieldstone.reading.assembly import Layout, Parents, Statement, Values, attach, child_statements
 from fieldstone.reading.composed import Composed, ComposedDirectly, compose, compose_directly
-from fieldstone.reading.forms import Unfit
 from fieldstone.reading.gathering import DirectReader, Gathered, Reader, Unprepared, Unreadable
 from fieldstone.reading.objects import construct, object_of
 from fieldstone.reading.plans import ReadPlan
@@ -174,10 +172,7 @@ class FoundDirectly:
         return None
 
     def written(self) -> list[Any] | None:
-        try:
-            return written(self._gathered)
-        except (Inexact, Unfit):
-            return None
+        return written(self._gathered)
 
 
 class _Prepared:
@@ -221,8 +216,6 @@ class _Prepared:
             return None
         try:
             return written(self._completed())
-        except (Inexact, Unfit):
-            return None
         except Unprepared as reason:
             self._change_ways(reason)
             return None

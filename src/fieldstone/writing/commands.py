@@ -10,19 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Boolean, Dialect, bindparam, delete, insert, or_, update
-from sqlalchemy.util import LRUCache
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from fieldstone.keeping import Kept
 from fieldstone.keys import key_attributes, key_names, mapper_of, version_name
 
 Processor = Callable[[Any], Any] | None
 Values = Mapping[str, Any]
-
-SHAPES = 500
-"""How many shapes of statements are kept for one database."""
 
 # What the parameters of an UPDATE are called behind the name of their column; `violations.evidence` reads it.
 NEW, KEY, VERSION = "_0", "_00", "_000"
@@ -186,19 +182,14 @@ def _column(attribute: Any) -> Any:
 
 def kept(owner: Any, key: Any, make: Callable[[], Command]) -> Command | None:
     """Compile a command once for each key; None where that cannot be done. `owner` is a pool, say."""
-    commands = _kept.get(owner)
-    if commands is None:
-        commands = _kept.setdefault(owner, LRUCache(SHAPES))
-    found = commands.get(key, _UNKNOWN)
-    if found is _UNKNOWN:
+
+    def made() -> Command | None:
         try:
-            found = make()
+            return make()
         except Unwritable:
-            found = None
-        commands[key] = found
-    command: Command | None = found
-    return command
+            return None
+
+    return _kept.get(owner, key, made)
 
 
-_UNKNOWN: Any = object()
-_kept: WeakKeyDictionary[Any, LRUCache[Any, Command | None]] = WeakKeyDictionary()
+_kept: Kept[Command | None] = Kept()

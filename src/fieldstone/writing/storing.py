@@ -20,9 +20,7 @@ from sqlmodel import Session, SQLModel
 from fieldstone.cache import cached
 from fieldstone.errors import InvalidValues
 from fieldstone.keys import key_values, mapper_of
-from fieldstone.reading.anatomy import Inexact
 from fieldstone.reading.assembly import Layout
-from fieldstone.reading.forms import Unfit
 from fieldstone.reading.gathering import Gathered, Unreadable
 from fieldstone.reading.plans import ReadPlan, plan
 from fieldstone.reading.rendering import dumps, values_of, written
@@ -122,10 +120,7 @@ class _Returned:
             return objects_of(made, values_of(gathered))
 
     def written(self) -> list[Any] | None:
-        try:
-            return written(self.gathered)
-        except (Inexact, Unfit):
-            return None
+        return written(self.gathered)
 
 
 def _show(gathered: Gathered, place: int) -> None:
