@@ -1,7 +1,9 @@
 """The task app's tables as its users get them: by its migrations, and quickly.
 
-The first database of each kind is migrated in earnest. What that told the database is kept and told
-to the others again, which takes a tenth of the time and leaves the same.
+A test that wants them from the start is lent a copy of a database that has them (`TABLES`), or the demo
+data as well (`demo`). Where a test begins with an empty database, the first of each kind is migrated in
+earnest. What that told the database is kept and told to the others again, which takes a tenth of the
+time and leaves the same.
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ from typing import Any
 from sqlalchemy import event, inspect
 
 from fieldstone import Database
+from fieldstone.template.board import today
+from fieldstone.template.seed import seed
 from fieldstone.template.tables import migrate
+from fieldstone.testing.templates import Schema
 
 _TOLD: dict[str, list[tuple[str, Any]]] = {}
 _ASKS = ("SELECT", "SHOW", "SET", "RESET", "PRAGMA foreign_key", "PRAGMA main", "PRAGMA temp")
@@ -33,6 +38,19 @@ def migrated(database: Database) -> Database:
         if database.dialect == "sqlite":
             connection.exec_driver_sql("COMMIT")
     return database
+
+
+def _with_demo_data(database: Database) -> None:
+    migrated(database)
+    assert seed(database)
+
+
+TABLES = Schema("the task app", migrated)
+
+
+def demo() -> Schema:
+    """Say that a database has the demo data of this day, from which its dates are counted."""
+    return Schema(("the task app with its demo data", today()), _with_demo_data)
 
 
 def _migrate_in_earnest(database: Database) -> list[tuple[str, Any]]:
