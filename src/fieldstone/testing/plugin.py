@@ -104,10 +104,12 @@ def fieldstone_lender(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Lender]:
     """Lend prepared databases to the tests of this process."""
+    from fieldstone.testing import postgres
     from fieldstone.testing.lending import Lender
 
     directory = tmp_path_factory.mktemp("fieldstone", numbered=True)
-    lender = Lender(directory, lambda: str(request.getfixturevalue("postgres_url")))
+    given = bool(os.environ.get(postgres.VARIABLE))
+    lender = Lender(directory, lambda: str(request.getfixturevalue("postgres_url")), lasting=given)
     yield lender
     lender.close()
 

@@ -90,10 +90,11 @@ class _Template:
 
 
 class PostgresTemplates:
-    """Lend databases on one server, and drop them all at the end."""
+    """Lend databases on one server, and drop them all at the end; `lasting` says that the server stays."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, *, lasting: bool = True) -> None:
         self._server = server
+        self._lasting = lasting
         self._ending = ExitStack()
         self._prefix = f"fieldstone_{os.getpid()}_{secrets.token_hex(3)}"
         self._names: list[str] = []
@@ -114,8 +115,8 @@ class PostgresTemplates:
                 self._drop(name)
 
     def close(self) -> None:
-        """Drop every database that was made here."""
-        while self._names:
+        """Drop every database that was made here, unless the server goes as well."""
+        while self._lasting and self._names:
             self._drop(self._names[-1])
         for name in list(self._connections):
             self._disconnect(name)

@@ -5,6 +5,9 @@ test run that is killed, and it starts in a few milliseconds. It holds the serve
 whose file `alive` is locked by the test run. The kernel drops that lock however the run ends,
 also by SIGKILL, and then the server stops and the directory goes.
 
+The data is in memory where Linux has room for it: a database is about 300 files, and the tests make and
+drop databases all the time.
+
     python -I server.py DIRECTORY BINARIES
 
 prints one line of JSON, {"url": ...} or {"error": ...}, and goes on in the background.
@@ -30,6 +33,8 @@ from typing import TypedDict
 ROLE = "fieldstone"
 START_SECONDS = 30.0
 ATTEMPTS = 5
+MEMORY = Path("/dev/shm")  # noqa: S108  # the cluster's directory there is this user's alone
+ROOM_BYTES = 4_000_000_000
 
 # Nothing here has to survive a crash, and many short-lived databases are made and dropped.
 SETTINGS = {
@@ -39,6 +44,7 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
     "max_wal_senders": "0",
+    "max_wal_size": "256MB",
     "shared_buffers": "64MB",
     "synchronous_commit": "off",
     "timezone": "UTC",
@@ -70,8 +76,16 @@ def main(directory: Path, binaries: Path) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, leave)
+    home = cluster_of(directory)
     try:
-        server, url = start(directory, binaries)
+        serve_the_run(directory, binaries, home)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def serve_the_run(directory: Path, binaries: Path, home: Path) -> None:
+    try:
+        server, url = start(directory, binaries, home)
     except (OSError, StartError, subprocess.SubprocessError) as error:
         report({"error": f"{binaries}: {error}"})
         return
@@ -81,6 +95,17 @@ def main(directory: Path, binaries: Path) -> None:
     finally:
         stop(server)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def cluster_of(directory: Path) -> Path:
+    """Say where the cluster goes: into memory where there is room, or else into the run's directory."""
+    try:
+        memory = os.statvfs(MEMORY)
+        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return directory / "cluster"
+    fits = ROOM_BYTES <= min(memory.f_bavail * memory.f_frsize, available)
+    return MEMORY / directory.name if fits else directory / "cluster"
 
 
 def leave(_signal: int, _frame: FrameType | None) -> None:
@@ -101,12 +126,12 @@ def wait_for_the_end_of_the_run(directory: Path) -> None:
         fcntl.flock(alive, fcntl.LOCK_EX)
 
 
-def start(directory: Path, binaries: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Make a cluster and serve it on a free port of the loopback address."""
+def start(directory: Path, binaries: Path, home: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Make a cluster in `home` and serve it on a free port of the loopback address."""
     identity = unprivileged(directory)
     binaries = readable(binaries, directory, identity)
     password = secrets.token_urlsafe(12)
-    data = make_cluster(directory, binaries, password, identity)
+    data = make_cluster(home, binaries, password, identity)
     for attempt in range(1, ATTEMPTS + 1):
         port = free_port()
         try:
@@ -155,8 +180,7 @@ def readable(binaries: Path, directory: Path, identity: Identity) -> Path:
     return copy / binaries.name
 
 
-def make_cluster(directory: Path, binaries: Path, password: str, identity: Identity) -> Path:
-    home = directory / "cluster"
+def make_cluster(home: Path, binaries: Path, password: str, identity: Identity) -> Path:
     home.mkdir(mode=0o700)
     secret = home / "password"
     secret.write_text(password)
