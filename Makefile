@@ -4,7 +4,7 @@
 #   make test    run all tests on SQLite and PostgreSQL (ARGS="-k name" to choose)
 #   make check   lint, format and types
 #   make bench   race Fieldstone against other stacks (QUICK=1, ONLY="E1 sqlite asgi", STACKS="s1 s7 fieldstone")
-#   make fuzz    send the task app ten times as many made-up requests as the tests do
+#   make fuzz    send the task app twenty times as many made-up requests as the tests do
 #   make docs    run every code block of README.md and docs/
 #   make lock    write the lock files anew from pyproject.toml
 #   make clean   remove the environment and all caches
@@ -17,9 +17,11 @@ run:
 	@sh tools/environment.sh run
 	@$(PY) -m fieldstone.template
 
+# Compiled once, and not by each of the hundreds of processes that the tests start.
 test:
 	@sh tools/environment.sh dev
-	@$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+	@$(PY) -m compileall -q src
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check:
 	@sh tools/environment.sh dev

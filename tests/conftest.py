@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 
@@ -29,6 +30,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Let collections of garbage pass by what stays: they would take half a second each."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtestloop() -> None:
+    """Compile no more to files: a module that a test writes twice within a second would stay the first."""
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 @pytest.fixture(scope="session")

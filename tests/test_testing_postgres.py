@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from fieldstone.testing import PostgresUnavailable, postgres, postgres_server, server
 
@@ -70,6 +71,21 @@ def test_a_server_lasts_as_long_as_its_block() -> None:
     with postgres_server() as url:
         assert int(answer(url).split(".")[0]) >= 13
     assert eventually(lambda: refuses(url))
+
+
+@OWN_SERVER
+def test_nobody_is_let_in_without_the_password() -> None:
+    with postgres_server() as url:
+        password = make_url(url).password
+        assert password
+        for wrong in ("", password[:-1], server.verifier(password)):
+            with pytest.raises(psycopg.OperationalError, match="password"):
+                psycopg.connect(url, password=wrong)
+        with psycopg.connect(url) as connection:
+            [rules] = connection.execute(
+                "SELECT array_agg(auth_method) FROM pg_hba_file_rules"
+            ).fetchone() or [[]]
+        assert set(rules) == {"scram-sha-256"}
 
 
 @OWN_SERVER
