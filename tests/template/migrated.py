@@ -40,12 +40,16 @@ def migrated(database: Database) -> Database:
     return database
 
 
+def _with_tables(database: Database) -> None:
+    migrated(database)
+
+
 def _with_demo_data(database: Database) -> None:
     migrated(database)
     assert seed(database)
 
 
-TABLES = Schema("the task app", migrated)
+TABLES = Schema("the task app", _with_tables)
 
 
 def demo() -> Schema:
