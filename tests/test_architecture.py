@@ -41,6 +41,7 @@ ROWS = (
     Row("reading.assembly", "errors cache keys reading.plans visibility", MODELS, NO_IO),
     Row("reading.effects", "", "sqlalchemy", NO_IO),
     Row("reading.preparation", "keeping reading.assembly reading.effects", "sqlalchemy", NO_IO),
+    Row("reading.selecting", "keeping keys reading.preparation", "sqlalchemy", NO_IO),
     Row(
         "reading.composition",
         "reading.plans reading.exactness reading.expressions reading.assembly reading.preparation",
@@ -100,8 +101,8 @@ ROWS = (
     ),
     Row(
         "reading.fetching",
-        "errors autocommit verbs keys reading.plans reading.assembly reading.ways reading.asking "
-        "paging.cursors paging.keyset paging.pages",
+        "errors autocommit verbs keys reading.plans reading.assembly reading.selecting reading.ways "
+        "reading.asking paging.cursors paging.keyset paging.pages",
         MODELS,
         NO_COMMIT,
     ),
