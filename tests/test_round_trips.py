@@ -32,6 +32,7 @@ from fieldstone import (
     partial,
     patch,
     seek,
+    upsert,
 )
 from fieldstone.fastapi import AsyncAutocommit, Autocommit, install, routes
 from tests import domain
@@ -109,6 +110,18 @@ async def test_a_write_on_its_own_asks_once(face: Face, wire: tuple[Wire, str]) 
         await face(json_create, target, Worker, {"id": f"@{number}", "name": "New"}, WorkerRead)
         await face(delete, target, Worker, f"@{number}")
 
+    async def unchanged() -> Any:
+        return await face(json_patch, target, Worker, "@grace", {"name": "Grace"}, WorkerRead)
+
+    await face(json_patch, target, Worker, "@grace", {"name": "Grace"}, WorkerRead)
+    assert await cost(wire[0], unchanged) == 2, "the update that finds nothing to do, and the row"
+
+    async def merged(name: str) -> Any:
+        data = {"id": "@linus", "name": name}
+        return await face(upsert, target, Worker, data, on="id", into=WorkerRead)
+
+    assert await cost(wire[0], lambda: merged(f"Linus {next(numbers)}")) == 1
+    assert await cost(wire[0], lambda: merged("Linus")) == 2, "the same as what is stored, and the row"
     assert await cost(wire[0], made_and_deleted) == 2
     assert await cost(wire[0], lambda: made(json_create)) == 1
     assert await cost(wire[0], lambda: made(create, into=WorkerRead)) == 1

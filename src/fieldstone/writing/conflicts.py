@@ -6,11 +6,11 @@ rows count as different, and which input cannot be upserted at all, is decided h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, false, or_
+from sqlalchemy import ColumnElement, and_, false, literal_column, or_
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
@@ -24,6 +24,9 @@ from fieldstone.writing.uniques import On, UniqueKey, unique_key
 
 _POSTGRESQL: Any = postgresql.dialect  # its constructor has no types
 _POSTGRESQL = _POSTGRESQL()
+
+CREATED: Any = literal_column("xmax = 0")
+"""What PostgreSQL says of a row that an upsert gives back: whether it is new."""
 
 
 def target_of(
@@ -78,17 +81,18 @@ class Target:
             index_elements=self.key.elements, index_where=self.key.where
         )
 
-    def updating(self, names: Sequence[str]) -> Any:
-        """Build the insert that changes a stored row where it differs, and locks it in any case."""
+    def updating(self, names: Sequence[str], stamped: Mapping[str, Any] | None = None) -> Any:
+        """Build the insert that changes a stored row where it differs, and locks it in any case.
+
+        `stamped` is what it sets beside the named columns: by default, as of now.
+        """
         insert = self._insert()
         columns = [mapper_of(self.model).columns[name] for name in names]
         values = {column.key: insert.excluded[column.key] for column in columns}
-        differs = [self._differs(column, insert.excluded[column.key]) for column in columns]
+        differs = [self.differs(column, insert.excluded[column.key]) for column in columns]
         if names:
-            values |= {
-                mapper_of(self.model).columns[name].key: value
-                for name, value in stamps(self.model, names).items()
-            }
+            stamped = stamps(self.model, names) if stamped is None else stamped
+            values |= {mapper_of(self.model).columns[name].key: value for name, value in stamped.items()}
         else:  # SET must name something, and WHERE false keeps it from being set
             first = mapper_of(self.model).primary_key[0]
             values = {str(first.key): first}
@@ -139,14 +143,15 @@ class Target:
         there = [cast(Any, self.model).deleted_at.is_(None)] if hides else []
         return there if self.within is None else [*there, self.within]
 
-    def _insert(self) -> Any:
-        dialect: Any = postgresql if self.dialect == "postgresql" else sqlite
-        return dialect.insert(self.model)
-
-    def _differs(self, column: Any, wanted: Any) -> Any:
+    def differs(self, column: Any, wanted: Any) -> Any:
+        """Ask whether a column has another value than it is to have."""
         if self.dialect == "postgresql" and _has_no_equality(column):
             column, wanted = sql_cast(column, postgresql.JSONB), sql_cast(wanted, postgresql.JSONB)
         return column.is_distinct_from(wanted)
+
+    def _insert(self) -> Any:
+        dialect: Any = postgresql if self.dialect == "postgresql" else sqlite
+        return dialect.insert(self.model)
 
 
 def _has_no_equality(column: Any) -> bool:
