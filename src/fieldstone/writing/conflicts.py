@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, false, literal_column, or_
@@ -16,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 
 from fieldstone.errors import Conflict, InvalidValues, ModelError, Problem
-from fieldstone.keys import key_attributes, mapper_of
+from fieldstone.keys import key_names, mapper_of, version_name
 from fieldstone.models import Timestamps
 from fieldstone.visibility import is_hiding
 from fieldstone.writing.rows import Row, stamps
@@ -67,13 +68,18 @@ class Target:
         """Name the columns that this row changes where one is stored."""
         if self.update is not None:
             return self.update
-        mapper = mapper_of(self.model)
-        kept = {*self.key.fields, *(one.key for one in key_attributes(self.model))}
-        if mapper.version_id_col is not None:
-            kept.add(mapper.get_property_by_column(mapper.version_id_col).key)
+        return tuple([name for name in row.values if name in row.sent and name not in self._kept])
+
+    @cached_property
+    def _kept(self) -> set[str]:
+        """Name the columns that a stored row keeps unless they are asked for."""
+        kept = {*self.key.fields, *key_names(self.model)}
+        counter = version_name(self.model)
+        if counter is not None:
+            kept.add(counter)
         if issubclass(self.model, Timestamps):
             kept.add("created_at")
-        return tuple(name for name in row.values if name in row.sent and name not in kept)
+        return kept
 
     def inserting(self) -> Any:
         """Build the insert that leaves a stored row alone."""
