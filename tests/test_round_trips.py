@@ -40,7 +40,7 @@ from tests.conftest import FreshUrl
 from tests.domain import SubtaskRead, Task, TaskFull, Worker, WorkerRead
 from tests.faces import Face
 from tests.serving import client_of
-from tests.wire import Wire, wire_to
+from tests.wire import Wire, wire_to_sample
 
 WARM = 8  # drivers prepare a statement when they have seen it often enough
 ALL = select(Task).order_by(col(Task.id))
@@ -48,12 +48,7 @@ ALL = select(Task).order_by(col(Task.id))
 
 @pytest.fixture
 def wire(fresh_url: FreshUrl) -> Iterator[tuple[Wire, str]]:
-    url = fresh_url("postgresql")
-    with Database(url) as database:
-        database.create_all(domain.METADATA)
-        with database.transaction() as session:
-            session.add_all(domain.sample())
-    with wire_to(url) as found:
+    with wire_to_sample(fresh_url("postgresql")) as found:
         yield found
 
 
