@@ -190,4 +190,4 @@ def delete_elsewhere(face: Face, code: str) -> None:
             process.execute(sql)
     else:
         with psycopg.connect(url_of(face.database), autocommit=True) as other:
-            other.execute(sql)
+            other.execute(sql.encode())

@@ -108,7 +108,8 @@ def test_a_killed_run_leaves_neither_server_nor_files() -> None:
         directory, url = process.stdout.readline().split()
         assert answer(url)
         process.send_signal(signal.SIGKILL)
-    assert eventually(lambda: refuses(url) and not Path(directory).exists())
+    left = [Path(directory), server.cluster_of(Path(directory))]
+    assert eventually(lambda: refuses(url) and not any(path.exists() for path in left))
 
 
 @OWN_SERVER

@@ -103,14 +103,17 @@ def serve_the_run(directory: Path, binaries: Path, home: Path) -> None:
 
 def cluster_of(directory: Path) -> Path:
     """Say where the cluster goes: into memory where there is room, or else into the run's directory."""
+    return MEMORY / directory.name if free_memory() >= ROOM_BYTES else directory / "cluster"
+
+
+def free_memory() -> int:
+    """Return how many bytes can still be written to files in memory."""
     try:
-        memory = os.statvfs(MEMORY)
+        files = os.statvfs(MEMORY)
         available = re.search(r"MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text())
     except OSError:
-        available = None
-    if available is None or min(int(available[1]) * 1024, memory.f_bavail * memory.f_frsize) < ROOM_BYTES:
-        return directory / "cluster"
-    return MEMORY / directory.name
+        return 0
+    return min(files.f_bavail * files.f_frsize, int(available[1]) * 1024) if available else 0
 
 
 def leave(_signal: int, _frame: FrameType | None) -> None:
