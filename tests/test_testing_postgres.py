@@ -113,6 +113,14 @@ def test_a_killed_run_leaves_neither_server_nor_files() -> None:
 
 
 @OWN_SERVER
+def test_only_the_server_that_was_started_for_a_run_is_of_the_run() -> None:
+    with postgres.run_directory() as run:
+        assert not postgres.is_of_the_run("postgresql://somebody@example.com/tests", run)
+        assert postgres.is_of_the_run(postgres.postgres_url(run), run)
+        assert not postgres.is_of_the_run("postgresql://somebody@example.com/tests", run)
+
+
+@OWN_SERVER
 def test_what_is_kept_in_memory_goes_with_the_run() -> None:
     with postgres.run_directory() as run:
         with psycopg.connect(postgres.postgres_url(run)) as connection:

@@ -155,6 +155,17 @@ def test_what_a_test_left_open_is_closed_and_databases_go_in_the_end(postgres_ur
         assert session.connection().scalar(found, {"prefix": prefix}) == 0
 
 
+@pytest.mark.parametrize("lasts", [True, False])
+def test_nothing_is_left_on_a_server_that_stays(postgres_url: str, tmp_path: Path, lasts: bool) -> None:
+    lender = Lender(tmp_path, lambda: postgres_url, lasts={postgres_url: lasts}.__getitem__)
+    with lender.committed("postgresql", SHOP) as database:
+        name = str(database.engine.url.database)
+    lender.close()
+    with Database(postgres_url) as server, Session(server.engine) as session:
+        found = text("SELECT count(*) FROM pg_database WHERE datname = :name")
+        assert session.connection().scalar(found, {"name": name}) == (0 if lasts else 1)
+
+
 def test_a_committed_database_is_closed_in_whatever_loop_it_was_used(
     fieldstone_lender: Lender, fieldstone_dialect: Dialect
 ) -> None:

@@ -64,12 +64,14 @@ class _Kept:
 class Lender:
     """Lend databases to the tests of a process; `server` gives the URL of a PostgreSQL server.
 
-    `lasting` says that the server outlives the run, so that nothing may be left there.
+    `lasts` says whether the server at a URL outlives the run, so that nothing may be left there.
     """
 
-    def __init__(self, directory: Path, server: Callable[[], str], *, lasting: bool = True) -> None:
+    def __init__(
+        self, directory: Path, server: Callable[[], str], *, lasts: Callable[[str], bool] = lambda _url: True
+    ) -> None:
         self._server = server
-        self._lasting = lasting
+        self._lasts = lasts
         self._ending = ExitStack()
         self._sqlite = SqliteTemplates(directory)
         self._postgres: PostgresTemplates | None = None
@@ -80,7 +82,8 @@ class Lender:
         if dialect == "sqlite":
             return self._sqlite
         if self._postgres is None:
-            self._postgres = PostgresTemplates(self._server(), lasting=self._lasting)
+            url = self._server()
+            self._postgres = PostgresTemplates(url, lasting=self._lasts(url))
             self._ending.callback(self._postgres.close)
         return self._postgres
 

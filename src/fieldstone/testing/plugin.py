@@ -108,8 +108,11 @@ def fieldstone_lender(
     from fieldstone.testing.lending import Lender
 
     directory = tmp_path_factory.mktemp("fieldstone", numbered=True)
-    given = bool(os.environ.get(postgres.VARIABLE))
-    lender = Lender(directory, lambda: str(request.getfixturevalue("postgres_url")), lasting=given)
+    lender = Lender(
+        directory,
+        lambda: str(request.getfixturevalue("postgres_url")),
+        lasts=lambda url: not postgres.is_of_the_run(url, _test_run(request.config)),
+    )
     yield lender
     lender.close()
 

