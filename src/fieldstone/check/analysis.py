@@ -12,8 +12,8 @@ from dataclasses import replace
 from fieldstone.check import names
 from fieldstone.check.annotations import Annotations, Born
 from fieldstone.check.calls import Calls
-from fieldstone.check.evaluation import Evaluation
-from fieldstone.check.events import unheard
+from fieldstone.check.evaluation import Emit, Evaluation
+from fieldstone.check.events import Event, unheard
 from fieldstone.check.flow import Flow
 from fieldstone.check.lookup import decorated_as, function_at, method_of, owner_of
 from fieldstone.check.models import model, table
@@ -22,6 +22,7 @@ from fieldstone.check.project import Project
 from fieldstone.check.summaries import (
     Summary,
     Transfer,
+    concluded,
     holds_things,
     is_generator,
     paired,
@@ -51,6 +52,10 @@ TOP = "<module>"
 MEANWHILE: Value = UNKNOWN
 
 
+class Circular(Exception):
+    """A function is called by one that it calls, while what happens in it is told."""
+
+
 class Analysis:
     """Analyses functions of a project."""
 
@@ -59,6 +64,7 @@ class Analysis:
         self.line = 0
         self._number = 0
         self._running: list[tuple[str, int, str]] = []
+        self._heard: object = None
 
     def number(self) -> int:
         """Number a new thing."""
@@ -73,7 +79,46 @@ class Analysis:
         self.project.consulted.add(function.module.facts.path)
         if function.key in self._running or len(self._running) >= DEEPEST:
             return None
+        if key == self._heard:
+            raise Circular
         return self.project.remember(key, lambda: self._summarised(function), None)
+
+    def hear(self, function: Function, emit: Emit) -> list[tuple[Function, dict[str, Value]]]:
+        """Tell what happens in a function, and give the functions inside it.
+
+        What that function does for those who call it comes from the same run, where nobody has asked for
+        it before, and it does not call itself.
+        """
+        key = ("summary", *function.key, function.owner)
+        if self.project.knows(key):
+            return self._run(function, emit)[0]
+        happened: list[Event] = []
+        nested: list[tuple[Function, dict[str, Value]]] = []
+
+        def heard() -> Summary | None:
+            found, summary = self._run(function, happened.append)
+            nested.extend(found)
+            return summary
+
+        self._heard = key
+        try:
+            self.project.remember(key, heard, None)
+        except Circular:
+            self._heard = None
+            return self._run(function, emit)[0]
+        finally:
+            self._heard = None
+        for event in happened:
+            emit(event)
+        return nested
+
+    def _run(
+        self, function: Function, emit: Emit
+    ) -> tuple[list[tuple[Function, dict[str, Value]]], Summary]:
+        flow = Flow(self, function, emit)
+        parameters = flow.enter()
+        ends = flow.run(function.node.body)
+        return flow.nested, concluded(flow, parameters, ends)
 
     def _summarised(self, function: Function) -> Summary | None:
         self._running.append(function.key)

@@ -124,6 +124,16 @@ class Module:
         spelled = node if isinstance(node, str) else names.dotted(node)
         return self.project.address(self.facts, spelled) if spelled else None
 
+    def imported(self, node: ast.AST) -> str | None:
+        """Say where a thing is defined that may be a library's; None at once for what no import binds."""
+        first = node
+        while isinstance(first, ast.Attribute):
+            first = first.value
+        facts = self.facts
+        if not isinstance(first, ast.Name) or not (facts.stars or first.id in facts.imports):
+            return None
+        return self.address(node)
+
     def class_node(self, name: str) -> ast.ClassDef | None:
         """Find a class at the top of the module."""
         return next((s for s in reversed(self.bindings.get(name, ())) if isinstance(s, ast.ClassDef)), None)

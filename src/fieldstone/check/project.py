@@ -24,7 +24,7 @@ from fieldstone.check.texts import Texts
 from fieldstone.check.versions import NO_VERSIONS, Versions
 
 # The syntax trees of so many characters of source are kept at once, which take about 25 bytes each.
-KEPT = 3_000_000
+KEPT = 8_000_000
 LIBRARIES = frozenset(sys.stdlib_module_names) | {
     "sqlmodel",
     "sqlalchemy",
@@ -86,14 +86,21 @@ class Project:
                 self._memory[key] = compute()
                 behind = frozenset(self.consulted)
                 self._behind[key] = self._alike.setdefault(behind, behind)
+            except BaseException:
+                del self._memory[key]
+                raise
             finally:
-                self.consulted |= outer
-                self._noted = noted
+                outer |= self.consulted
+                self.consulted, self._noted = outer, noted
         known = self._behind.get(key)
         if known and id(known) not in self._noted:
             self._noted.add(id(known))
             self.consulted |= known
         return self._memory[key]  # type: ignore[return-value]  # what was kept under a key is of its type
+
+    def knows(self, key: object) -> bool:
+        """Whether something has been computed, or is being computed."""
+        return key in self._memory
 
     # Modules
 

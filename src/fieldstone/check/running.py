@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from fieldstone.check.cache import Cache
-from fieldstone.check.checking import checked
+from fieldstone.check.checking import Chosen, checked
 from fieldstone.check.configuration import NO_CONFIGURATION, Configuration, matches
 from fieldstone.check.discovery import asked_for, root_of, sources
 from fieldstone.check.facts import FileFacts
@@ -151,7 +151,7 @@ class Worker:
     """What a process needs to check a file; set once, before the first."""
 
     project: Project | None = None
-    rules: list[Rule] = field(default_factory=list)
+    chosen: Chosen = field(default_factory=lambda: Chosen([]))
     configuration: Configuration = NO_CONFIGURATION
 
 
@@ -161,7 +161,7 @@ WORKER = Worker()
 def prepare(project: Project, codes: list[str], configuration: Configuration) -> None:
     """Get a process ready."""
     WORKER.project, WORKER.configuration = project, configuration
-    WORKER.rules = [rules()[code] for code in codes]
+    WORKER.chosen = Chosen([rules()[code] for code in codes])
 
 
 def check_one(path: str) -> tuple[list[Finding], list[str]]:
@@ -169,7 +169,7 @@ def check_one(path: str) -> tuple[list[Finding], list[str]]:
     project = WORKER.project
     assert project is not None
     project.begin()
-    findings = list(checked(project, project.files[path], WORKER.rules, WORKER.configuration))
+    findings = list(checked(project, project.files[path], WORKER.chosen, WORKER.configuration))
     return findings, sorted(project.consulted)
 
 

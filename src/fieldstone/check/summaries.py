@@ -148,8 +148,11 @@ class Transfer:
 def summarised(analysis: Analysis, function: Function) -> Summary:
     """Analyse a function, telling nobody."""
     flow = Flow(analysis, function, unheard)
-    parameters = flow.enter()
-    ends = flow.run(function.node.body)
+    return concluded(flow, flow.enter(), flow.run(function.node.body))
+
+
+def concluded(flow: Flow, parameters: dict[str, Value], ends: bool) -> Summary:
+    """Sum up what a function did that has been run; `ends` says whether it may reach its end."""
     states = [state for _, state in flow.returned] + ([flow.state] if ends else [])
     result: Value | None = None
     for value, _ in flow.returned:
