@@ -120,14 +120,14 @@ def facts_of(tree: ast.Module, source: str, relative: str, fingerprint: str) -> 
         schemes=tuple(sorted(set(schemes(source)))),
         assigned=tuple(sorted(set(assigned(source)))) if matters else (),
         depends=tuple(sorted(set(depended(tree)))) if "Depends(" in source or "Security(" in source else (),
-        meaning=digest(without_comments(source)),
+        meaning=digest(uncommented(source).encode("utf-8", "surrogatepass")),
     )
 
 
-def without_comments(source: str) -> bytes:
+def uncommented(source: str) -> str:
     """Leave out blank lines and those that are a comment, which change what is found in no other file."""
     lines = (line for line in source.split("\n") if (start := line.lstrip()) and not start.startswith("#"))
-    return "\n".join(lines).encode("utf-8", "surrogatepass")
+    return "\n".join(lines)
 
 
 def bind(body: list[ast.stmt], bound: Names, package: str) -> None:

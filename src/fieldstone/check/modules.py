@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fieldstone.check import names
 from fieldstone.check.facts import FileFacts
 from fieldstone.check.findings import Edit, Span
-from fieldstone.check.gathering import flat, target_names
+from fieldstone.check.gathering import flat, target_names, uncommented
 from fieldstone.check.parsing import parse
 from fieldstone.check.trees import children, walk
 
@@ -59,6 +59,14 @@ class Module:
     def lines(self) -> list[str]:
         """The source by lines, without their ends."""
         return self.source.split("\n")
+
+    @cached_property
+    def code(self) -> str:
+        """The source without lines that are only comments: where others look for a word.
+
+        What is found in a file may follow from no more of another, or a cache would not see that it changed.
+        """
+        return uncommented(self.source)
 
     @cached_property
     def encoded(self) -> list[bytes]:

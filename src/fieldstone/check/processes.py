@@ -6,7 +6,6 @@ A small project is done before they would have started.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +32,8 @@ def spread(
             prepare(*prepared)
         yield from map(work, items)
         return
+    import multiprocessing  # a small project never needs it
+
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with context.Pool(jobs, prepare, prepared) as pool:
         yield from pool.imap(work, items, chunksize=max(1, min(16, len(items) // (jobs * 8))))

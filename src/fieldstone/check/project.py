@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from fieldstone.check import names
 from fieldstone.check.facts import ClassFacts, FileFacts, SessionMaker
+from fieldstone.check.gathering import uncommented
 from fieldstone.check.modules import Module
 from fieldstone.check.parsing import Unparsable
 from fieldstone.check.texts import Texts
@@ -125,12 +126,12 @@ class Project:
         return module
 
     def text(self, facts: FileFacts) -> str:
-        """The source of a file, which need not be parsed to look for a word; empty if it cannot be read."""
+        """The code of a file, which need not be parsed to look for a word; empty if it cannot be read."""
         self.consulted.add(facts.path)
         if facts.path in self._modules:
-            return self._modules[facts.path].source
+            return self._modules[facts.path].code
         try:
-            return self.texts.text(facts.path)
+            return uncommented(self.texts.text(facts.path))
         except Unparsable:
             return ""
 

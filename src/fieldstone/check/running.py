@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 from fieldstone.check.cache import Cache
 from fieldstone.check.checking import Chosen, checked
 from fieldstone.check.configuration import NO_CONFIGURATION, Configuration, matches
-from fieldstone.check.discovery import asked_for, root_of, sources
+from fieldstone.check.discovery import AskedFor, root_of, sources
 from fieldstone.check.facts import FileFacts
 from fieldstone.check.findings import Finding
 from fieldstone.check.processes import spread
@@ -94,16 +94,18 @@ class Asked:
 
     def cache(self) -> Cache:
         """Read what the last run learnt by the same rules."""
-        return Cache.read(self.root, [*self.codes, repr(self.configuration)])
+        return Cache.read(self.root, [*self.codes, self.configuration.fingerprint])
 
 
 def run(asked: Asked, texts: Texts, wanted: list[Path], cache: Cache, progress: Progress = unseen) -> Report:
     """Check what is wanted of a project, with what a cache knows already."""
     root = asked.root
     with without_collection():
-        paths = sorted({*sources(root, asked.configuration), *texts.unsaved})
+        found_files = {*sources(root, asked.configuration), *texts.unsaved}
+        paths = sorted(found_files, key=lambda path: path.split("/"))
         facts = gathered(texts, paths, asked.jobs, cache, progress)
-        chosen = [one for one in facts if asked_for(root / one.path, wanted)]
+        is_asked_for = AskedFor(root, wanted)
+        chosen = [one for one in facts if is_asked_for(one.path)]
         project = Project(root, facts, versions_of(root), texts)
         found = sorted(found_in(project, chosen, asked, cache, progress))
     return Report(root, found, len(chosen), sum(one.lines for one in chosen))
@@ -121,7 +123,7 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def gathered(texts: Texts, paths: list[Path], jobs: int, cache: Cache, progress: Progress) -> list[FileFacts]:
+def gathered(texts: Texts, paths: list[str], jobs: int, cache: Cache, progress: Progress) -> list[FileFacts]:
     """Gather the facts of files below a root; of those that did not change, from the cache."""
     known = {path: cache.facts(texts, path) for path in paths}
     missing = [path for path, facts in known.items() if facts is None]

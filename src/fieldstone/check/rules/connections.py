@@ -129,7 +129,7 @@ def turned_on(project: Project) -> bool:
             for facts in project.files.values()
             if any(target.startswith("sqlalchemy.event") for target in facts.imports.values())
         )
-        return any(module is not None and "foreign_keys" in module.source for module in listening)
+        return any(module is not None and "foreign_keys" in module.code for module in listening)
 
     return project.remember("foreign_keys", spoken, False)
 
