@@ -117,13 +117,22 @@ class Project:
             module = Module.load(self, facts)
         except Unparsable:
             return None  # it changed since its facts were gathered
-        self._modules[facts.path] = module
+        self._keep(module)
+        return module
+
+    def adopt(self, trees: Mapping[str, tuple[str, ast.Module]]) -> None:
+        """Keep trees of files that have been parsed already."""
+        for path, (source, tree) in trees.items():
+            if path in self.files:
+                self._keep(Module(self, self.files[path], source, tree))
+
+    def _keep(self, module: Module) -> None:
+        self._modules[module.facts.path] = module
         self._kept += len(module.source)
         while self._kept > KEPT and len(self._modules) > 1:
             _, oldest = self._modules.popitem(last=False)
             self._kept -= len(oldest.source)
             oldest.let_go()
-        return module
 
     def text(self, facts: FileFacts) -> str:
         """The code of a file, which need not be parsed to look for a word; empty if it cannot be read."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fieldstone.check.facts import FileFacts
-from fieldstone.check.gathering import digest, gather, gather_text
+from fieldstone.check.gathering import Keep, digest, dropped, gather, gather_text
 from fieldstone.check.parsing import read
 
 Stamp = list[int] | list[str]
@@ -24,11 +24,11 @@ class Texts:
         """Read a file. Raises Unparsable where it cannot be read."""
         return self.unsaved[path] if path in self.unsaved else read(self.root / path)
 
-    def facts(self, path: str) -> FileFacts:
-        """Gather the facts of a file."""
+    def facts(self, path: str, keep: Keep = dropped) -> FileFacts:
+        """Gather the facts of a file, and give its tree to who keeps it."""
         if path in self.unsaved:
-            return gather_text(self.unsaved[path], path, encoded(self.unsaved[path]))
-        return gather(self.root / path, path)
+            return gather_text(self.unsaved[path], path, encoded(self.unsaved[path]), keep)
+        return gather(self.root / path, path, keep)
 
     def stamp(self, path: str) -> Stamp:
         """Give what a file that has not changed is known by."""
