@@ -183,15 +183,17 @@ class Analysis:
         """What stands at an address."""
         if ":" not in address or address.endswith(":") or address in self.project.classes:
             return Named(address)
-        owner = self.project.module_of(address)
-        if owner is None:
-            return UNKNOWN
         head, _, rest = address.partition(":")[2].partition(".")
-        bound = owner.bindings.get(head, ())
-        if any(isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for s in bound):
+        if self.project.defines(address):
             value: Value = Named(address.partition(":")[0] + ":" + head)
+        elif owner := self.project.module_of(address):
+            bound = owner.bindings.get(head, ())
+            if any(isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for s in bound):
+                value = Named(address.partition(":")[0] + ":" + head)
+            else:
+                value = self.bound_value(owner, head, list(bound))
         else:
-            value = self.bound_value(owner, head, list(bound))
+            return UNKNOWN
         for name in rest.split(".") if rest else ():
             value = self.attribute_of(value, name)
         return value

@@ -97,6 +97,13 @@ class Chosen:
         self.subjects = {kind for found in (self.by_subject, self.by_name) for kind, some in found.items() if some}
         self.events = any(subject in self.subjects for subject in Event.__args__)
 
+    def named(self, nodes: Iterable[ast.AST]) -> Iterable[ast.AST]:
+        """Leave out the attributes that no rule has to see, which are most of them."""
+        names = self.by_name[ast.Attribute]
+        if ast.Attribute in self.by_subject:
+            return nodes
+        return [node for node in nodes if not isinstance(node, ast.Attribute) or node.attr in names]
+
     def about(self, found: object, module: Module) -> Iterable[Rule]:
         """The rules that have to see a subject."""
         kind = found.__class__
@@ -127,7 +134,7 @@ def subjects(file: File, chosen: Chosen) -> Iterator[object]:
         yield module
     for subject in wanted:
         if issubclass(subject, ast.AST):
-            yield from module.nodes.get(subject, ())
+            yield from chosen.named(module.nodes.get(subject, ()))
     if Model in wanted:
         yield from models_in(module)
     if Function in wanted:

@@ -38,6 +38,7 @@ LIBRARIES = frozenset(sys.stdlib_module_names) | {
     "asyncpg",
 }
 DEEPEST = 12
+DEFINED = frozenset({"class", "def", "async def"})
 Known = TypeVar("Known")
 
 
@@ -126,6 +127,11 @@ class Project:
             if path in self.files:
                 self._keep(Module(self, self.files[path], source, tree))
 
+    def done_with(self, path: str) -> None:
+        """Let the tree of a file that has been checked go first: those of files that wait are asked for again."""
+        if path in self._modules:
+            self._modules.move_to_end(path, last=False)
+
     def _keep(self, module: Module) -> None:
         self._modules[module.facts.path] = module
         self._kept += len(module.source)
@@ -148,6 +154,15 @@ class Project:
         """Parse the module in which an address of the project is defined."""
         facts = self._by_name.get(address.partition(":")[0])
         return self.module(facts) if facts else None
+
+    def defines(self, address: str) -> bool:
+        """Whether a class or function stands at an address; most questions about it need no tree."""
+        module, _, name = address.partition(":")
+        facts = self._by_name.get(module)
+        if facts is None or facts.names.get(name.partition(".")[0]) not in DEFINED:
+            return False
+        self.consulted.add(facts.path)
+        return True
 
     def find_module(self, dotted: str, importer: FileFacts) -> FileFacts | None:
         """Find the file that `import dotted` means in a file; None for others' libraries."""

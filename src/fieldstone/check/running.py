@@ -223,6 +223,7 @@ def check_one(path: str) -> tuple[list[Finding], list[str]]:
     assert project is not None
     project.begin()
     findings = list(checked(project, project.files[path], WORKER.chosen, WORKER.configuration))
+    project.done_with(path)
     return findings, sorted(project.consulted)
 
 
