@@ -159,7 +159,9 @@ def test_a_word_that_is_looked_for_elsewhere_is_noticed_where_it_counts(tmp_path
 
 def test_another_process_uses_what_one_has_learnt(project: Path) -> None:
     (project / "requirements.txt").write_text("sqlmodel==0.0.24\nsqlalchemy==2.0.40\nfastapi\nasyncpg\n")
-    (project / "pyproject.toml").write_text('[tool.fieldstone.check]\nignore = ["FS1", "FS2", "FS3", "FS4"]\n')
+    (project / "pyproject.toml").write_text(
+        '[tool.fieldstone.check]\nignore = ["FS1", "FS2", "FS3", "FS4"]\n'
+    )
     kept = project / ".fieldstone_cache" / "check.json"
     stamps = set()
     for seed in "12345":

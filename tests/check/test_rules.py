@@ -52,7 +52,11 @@ def test_the_calls_that_a_rule_names_are_all_that_it_speaks_about(case: Case, tm
     case.write(tmp_path)
     texts = Texts(tmp_path)
     paths = [tmp_path / path for path in case.files if path.endswith(".py")]
-    project = Project(tmp_path, (texts.facts(path.relative_to(tmp_path).as_posix()) for path in paths), versions_of(tmp_path))
+    project = Project(
+        tmp_path,
+        (texts.facts(path.relative_to(tmp_path).as_posix()) for path in paths),
+        versions_of(tmp_path),
+    )
     narrow = rules()[case.code]
     found = [
         [*checked(project, facts, Chosen([rule]), NO_CONFIGURATION)]

@@ -22,7 +22,6 @@ from fieldstone.check.project import Project
 from fieldstone.check.summaries import (
     Summary,
     Transfer,
-    concluded,
     holds_things,
     is_generator,
     paired,
@@ -86,45 +85,36 @@ class Analysis:
     def hear(self, function: Function, emit: Emit) -> list[tuple[Function, dict[str, Value]]]:
         """Tell what happens in a function, and give the functions inside it.
 
-        What that function does for those who call it comes from the same run, where nobody has asked for
-        it before, and it does not call itself.
+        What that function does for those who call it is learnt in the same run, where nobody has asked for
+        it before and it does not call itself.
         """
         key = ("summary", *function.key, function.owner)
+        flow = Flow(self, function, emit)
         if self.project.knows(key):
-            return self._run(function, emit)[0]
+            summarised(flow)
+            return flow.nested
         happened: list[Event] = []
-        nested: list[tuple[Function, dict[str, Value]]] = []
-
-        def heard() -> Summary | None:
-            found, summary = self._run(function, happened.append)
-            nested.extend(found)
-            return summary
-
+        heard = Flow(self, function, happened.append)
+        circular = False
         self._heard = key
         try:
-            self.project.remember(key, heard, None)
+            self.project.remember(key, lambda: summarised(heard), None)
         except Circular:
-            self._heard = None
-            return self._run(function, emit)[0]
+            circular = True
         finally:
             self._heard = None
+        if circular:
+            summarised(flow)
+            return flow.nested
         for event in happened:
             emit(event)
-        return nested
-
-    def _run(
-        self, function: Function, emit: Emit
-    ) -> tuple[list[tuple[Function, dict[str, Value]]], Summary]:
-        flow = Flow(self, function, emit)
-        parameters = flow.enter()
-        ends = flow.run(function.node.body)
-        return flow.nested, concluded(flow, parameters, ends)
+        return heard.nested
 
     def _summarised(self, function: Function) -> Summary | None:
         self._running.append(function.key)
         line = self.line
         try:
-            return summarised(self, function)
+            return summarised(Flow(self, function, unheard))
         finally:
             self._running.pop()
             self.line = line

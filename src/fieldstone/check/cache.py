@@ -128,7 +128,9 @@ class Cache:
             self.file.parent.mkdir(exist_ok=True)
             (self.file.parent / ".gitignore").write_text("*\n", encoding="utf-8")
             fresh = self.file.with_suffix(".new")
-            fresh.write_text(json.dumps({"key": self.key, "paths": self.paths, "files": self.now}), encoding="utf-8")
+            fresh.write_text(
+                json.dumps({"key": self.key, "paths": self.paths, "files": self.now}), encoding="utf-8"
+            )
             fresh.replace(self.file)
         except OSError:
             return

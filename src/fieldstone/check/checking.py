@@ -44,9 +44,7 @@ def checked(
         yield Finding(facts.path, Span(1, 1, 1, 1), UNREADABLE, Severity.ERROR, message, remedy)
 
 
-def told(
-    project: Project, module: Module, chosen: Chosen, configuration: Configuration
-) -> Iterator[Finding]:
+def told(project: Project, module: Module, chosen: Chosen, configuration: Configuration) -> Iterator[Finding]:
     """Make findings of problems that nothing silences, each once."""
     facts = module.facts
     silenced: Suppressions | None = None  # most files have no finding, and need none
@@ -94,7 +92,9 @@ class Chosen:
                         self.by_name[subject][name].append(rule)
                 else:
                     self.by_subject[subject].append(rule)
-        self.subjects = {kind for found in (self.by_subject, self.by_name) for kind, some in found.items() if some}
+        self.subjects = {
+            kind for found in (self.by_subject, self.by_name) for kind, some in found.items() if some
+        }
         self.events = any(subject in self.subjects for subject in Event.__args__)
 
     def named(self, nodes: Iterable[ast.AST]) -> Iterable[ast.AST]:

@@ -135,9 +135,7 @@ class Scanner:
             if len(quote) == 1 and self.source[self.place] == "\n":
                 return
             ordinary = ORDINARY.match(self.source, self.place)
-            self.place = (
-                ordinary.end() if ordinary else self.place + 1 + (self.source[self.place] == "\\")
-            )
+            self.place = ordinary.end() if ordinary else self.place + 1 + (self.source[self.place] == "\\")
         self.place += len(quote)
 
     def piece(self, quote: str, around: tuple[str, ...], raw: bool) -> str:

@@ -48,7 +48,7 @@ class Team:
         self.homes: dict[Hashable, int] = {}
 
     def prepare(self, count: int, work: Callable[..., None], *given: object) -> None:
-        """Run a function in each process that works on so many items; the others start here if there are many."""
+        """Run a function in each process of those that work on so many items; the first start the others."""
         work(*given)
         older = self.members
         jobs = min(self.jobs, count // FEW + 1)
@@ -118,8 +118,8 @@ def started() -> Member:
     """Start a process that does what it is sent."""
     import multiprocessing  # a small project never needs it
 
-    context = multiprocessing.get_context("fork" if FORKS else "spawn")
-    here, there = context.Pipe()
+    here, there = multiprocessing.Pipe()
+    context = multiprocessing.get_context("fork") if FORKS else multiprocessing.get_context("spawn")
     process = context.Process(target=serve, args=(there,), daemon=True)
     process.start()
     there.close()
@@ -134,10 +134,10 @@ def serve(connection: Connection) -> None:
         except (EOFError, OSError, KeyboardInterrupt):
             return
         try:
-            answer = (work(*given), None)
+            result, raised = work(*given), None
         except Exception as error:  # noqa: BLE001 - it is raised where the work was asked for
-            answer = (None, error)
-        connection.send(answer)
+            result, raised = None, error
+        connection.send((result, raised))
 
 
 def received(member: Member) -> Any:

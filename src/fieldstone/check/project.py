@@ -25,7 +25,7 @@ from fieldstone.check.texts import Texts
 from fieldstone.check.versions import NO_VERSIONS, Versions
 
 # The syntax trees of so many characters of source are kept at once, which take about 25 bytes each.
-KEPT = 8_000_000
+KEPT = 6_000_000
 LIBRARIES = frozenset(sys.stdlib_module_names) | {
     "sqlmodel",
     "sqlalchemy",
@@ -58,7 +58,7 @@ class Project:
         self.versions = versions
         self.consulted: set[str] = set()
         self._modules: OrderedDict[str, Module] = OrderedDict()
-        self._kept = 0
+        self._kept = self._dropped = 0
         self._by_name: dict[str, FileFacts] = {facts.module: facts for facts in self.files.values()}
         self._by_end: dict[str, list[FileFacts]] = defaultdict(list)
         for facts in self.files.values():
@@ -72,8 +72,11 @@ class Project:
         self._alike: dict[frozenset[str], frozenset[str]] = {}
 
     def begin(self) -> None:
-        """Note anew which files are looked at."""
+        """Note anew which files are looked at, and forget what would hold too many trees that were let go."""
         self.consulted, self._noted = set(), set()
+        if self._dropped > KEPT:
+            self._dropped = 0
+            self._memory, self._behind, self._alike = {}, {}, {}
 
     def remember(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> Known:
         """Compute something once; note the files that it was learnt from each time it is asked for.
@@ -128,7 +131,7 @@ class Project:
                 self._keep(Module(self, self.files[path], source, tree))
 
     def done_with(self, path: str) -> None:
-        """Let the tree of a file that has been checked go first: those of files that wait are asked for again."""
+        """Let the tree of a file that has been checked go first; those of files that wait are asked for."""
         if path in self._modules:
             self._modules.move_to_end(path, last=False)
 
@@ -138,6 +141,7 @@ class Project:
         while self._kept > KEPT and len(self._modules) > 1:
             _, oldest = self._modules.popitem(last=False)
             self._kept -= len(oldest.source)
+            self._dropped += len(oldest.source)
             oldest.let_go()
 
     def text(self, facts: FileFacts) -> str:

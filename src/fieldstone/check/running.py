@@ -145,7 +145,7 @@ def gathered(
         processes.prepare(len(missing), begin, texts)
     done = processes.spread(gather_one, missing)
     for path, facts in zip(missing, progress("Reading", done, len(missing)), strict=True):
-        known[path] = facts
+        known[path] = facts.interned()
         cache.keep_facts(texts, path, facts)
     return [facts for facts in known.values() if facts]
 

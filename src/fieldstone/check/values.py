@@ -98,8 +98,8 @@ class Select:
     """A statement being built, or a legacy Query: what it gives, and which clauses were said.
 
     `loaded` holds the relationships that its options load, as paths ("project", "project.owner");
-    None if an option cannot be read. `sqlmodel` says whose `select` made it. `fixed` are the columns, by their
-    class, that are compared for equality with one value.
+    None if an option cannot be read. `sqlmodel` says whose `select` made it. `fixed` are the columns, by
+    their class, that are compared for equality with one value.
     """
 
     entities: tuple[Value, ...]

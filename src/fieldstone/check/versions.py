@@ -54,7 +54,6 @@ class Versions:
         """Whether the project names a library."""
         return library in self.named
 
-
     @property
     def fingerprint(self) -> str:
         """The same text in every process, as long as the files say the same."""

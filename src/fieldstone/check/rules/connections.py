@@ -134,9 +134,7 @@ def turned_on(project: Project) -> bool:
     return project.remember("foreign_keys", spoken, False)
 
 
-@rule(
-    "FS110", "create-all-beside-migrations", ast.Attribute, tier=Tier.OPT_IN, attributes={"create_all"}
-)
+@rule("FS110", "create-all-beside-migrations", ast.Attribute, tier=Tier.OPT_IN, attributes={"create_all"})
 def create_all_beside_migrations(node: ast.Attribute, file: File) -> Iterator[Problem]:
     """Tables are made by `create_all` in a project that has migrations.
 

@@ -286,7 +286,7 @@ def relationship_in_loop(read: Read, file: File) -> Iterator[Problem]:
 
 
 def one_parent(owner: Model, relation: Relation, thing: Thing) -> bool:
-    """Whether all rows of a query have one parent, since it says which: a statement loads it, and only one."""
+    """Whether all rows of a query have one parent, since it says which: one statement loads it."""
     target = table(owner.project, relation.target)
     if relation.many or target is None:
         return False

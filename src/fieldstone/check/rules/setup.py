@@ -65,7 +65,8 @@ def never_committed(call: ast.Call, module: Module) -> bool:
     """Whether a session is opened in a function that gives it to nobody else and never commits."""
     item = module.parents.get(call)
     around = next(
-        (above for above in module.above(call) if isinstance(above, ast.FunctionDef | ast.AsyncFunctionDef)), None
+        (above for above in module.above(call) if isinstance(above, ast.FunctionDef | ast.AsyncFunctionDef)),
+        None,
     )
     if around is None or not isinstance(item, ast.withitem) or not isinstance(item.optional_vars, ast.Name):
         return False
