@@ -121,19 +121,20 @@ def take_turns(
     while fit and (done < pace.rounds or time.monotonic() < stop):
         turn = done % len(fit)
         for racer, cell, taken in [*fit[turn:], *fit[:turn]]:
-            start = FIRST[level] + done * work.calls
-            numbers = [start + n + 1 for n in range(-warm, work.calls)]
+            start = FIRST[level] + done * (warm + work.calls)
+            numbers = list(range(start + 1, start + warm + work.calls + 1))
             core = cores[done % len(cores)]
-            before = place.trips()
             try:
-                found = racer.ask("times", code=work.code, level=level, numbers=numbers, warm=warm, core=core)
+                racer.ask("warm", code=work.code, level=level, numbers=numbers[:warm], core=core)
+                before = place.trips()  # without the ping of a connection that rested meanwhile
+                found = racer.ask("times", code=work.code, level=level, numbers=numbers[warm:])
             except StackFailed as error:
                 cell.state, cell.note = "failed", str(error)
                 continue
             taken.wall += found["wall"]
             taken.cpu += found["cpu"]
             if done and (trips := place.trips() - before):
-                taken.trips.append(trips / len(numbers))
+                taken.trips.append(trips / work.calls)
             if work.writes:
                 place.restore(racer.name)
         fit = [one for one in fit if one[1].state == "right"]
@@ -179,7 +180,7 @@ def problem_of(racer: Racer, place: Place, code: str, number: int, answer: Any, 
         return difference(answer, right) or stored_wrongly(place, racer, made, new_task(number, size))
     if code == "E5":
         changed = changed_key(number, size)
-        return difference(answer, right) or stored_wrongly(place, racer, changed, change(number))
+        return difference(answer, right) or stored_wrongly(place, racer, changed, change(number, size))
     return difference(answer, right)
 
 

@@ -67,13 +67,17 @@ class Worker:
             return {"refused": type(error).__name__}
         return {"refused": ""}
 
-    def times(self, code: str, level: str, numbers: list[int], warm: int, core: int) -> dict[str, Any]:
-        """Measure some calls, each by itself, after some that are not counted; in nanoseconds."""
+    def warm(self, code: str, level: str, numbers: list[int], core: int) -> dict[str, Any]:
+        """Make some calls that are not counted, on the processor that those to come are measured on."""
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {core})
-        turns = list(self.turns(code, level, numbers))
         gc.collect()
-        wall, cpu = self.run(timed(turns, warm))
+        self.run(timed(list(self.turns(code, level, numbers))))
+        return {}
+
+    def times(self, code: str, level: str, numbers: list[int]) -> dict[str, Any]:
+        """Measure some calls, each by itself, in nanoseconds."""
+        wall, cpu = self.run(timed(list(self.turns(code, level, numbers))))
         return {"wall": wall, "cpu": cpu}
 
     def peak(self, code: str, level: str, number: int) -> dict[str, Any]:
@@ -183,7 +187,7 @@ def written(request: Request) -> bytes:
     return f"{head}Content-Length: {len(request.body)}\r\n\r\n".encode() + request.body
 
 
-async def timed(turns: list[Turn], warm: int) -> tuple[list[int], list[int]]:
+async def timed(turns: list[Turn]) -> tuple[list[int], list[int]]:
     wall, cpu = list[int](), list[int]()
     for turn in turns:
         cpu_start, start = time.process_time_ns(), time.perf_counter_ns()
@@ -191,7 +195,7 @@ async def timed(turns: list[Turn], warm: int) -> tuple[list[int], list[int]]:
         end, cpu_end = time.perf_counter_ns(), time.process_time_ns()
         wall.append(end - start)
         cpu.append(cpu_end - cpu_start)
-    return wall[warm:], cpu[warm:]
+    return wall, cpu
 
 
 def main() -> None:

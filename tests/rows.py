@@ -88,7 +88,8 @@ FOUNDATIONS = (
     Row("database.urls", "errors database.libpq", "sqlalchemy", NO_IO),
     Row("database.settings", "errors database.urls", "pydantic pydantic_settings", NO_IO),
     Row("database.retry", "errors violations.failures", "sqlalchemy"),
-    Row("database.hops", "", "sqlalchemy"),
+    Row("database.breathing"),
+    Row("database.hops", "database.breathing", "sqlalchemy"),
     Row("database.turns", "", "sqlalchemy"),
     Row("database.pools", "database.turns", "sqlalchemy"),
     Row("database.freshness", "", "sqlalchemy"),
@@ -109,7 +110,11 @@ FOUNDATIONS = (
         "database.turns",
         "sqlalchemy sqlmodel",
     ),
-    Row("database.talking", "autocommit database.bare database.hops database.sqlite", "sqlalchemy"),
+    Row(
+        "database.talking",
+        "autocommit database.bare database.breathing database.hops database.sqlite",
+        "sqlalchemy",
+    ),
     Row(
         "database.database",
         "errors autocommit violations database.bare database.engines database.retry database.settings "

@@ -41,6 +41,7 @@ ROWS = (
     Row("reading.assembly", "errors cache keys reading.plans visibility", MODELS, NO_IO),
     Row("reading.effects", "", "sqlalchemy", NO_IO),
     Row("reading.preparation", "keeping reading.assembly reading.effects", "sqlalchemy", NO_IO),
+    Row("reading.selecting", "keeping keys reading.preparation", "sqlalchemy", NO_IO),
     Row(
         "reading.composition",
         "reading.plans reading.exactness reading.expressions reading.assembly reading.preparation",
@@ -100,8 +101,8 @@ ROWS = (
     ),
     Row(
         "reading.fetching",
-        "errors autocommit verbs keys reading.plans reading.assembly reading.ways reading.asking "
-        "paging.cursors paging.keyset paging.pages",
+        "errors autocommit verbs keys reading.plans reading.assembly reading.selecting reading.ways "
+        "reading.asking paging.cursors paging.keyset paging.pages",
         MODELS,
         NO_COMMIT,
     ),
@@ -137,7 +138,7 @@ ROWS = (
     Row("writing.returned", "errors reading.objects reading.plans", MODELS, NO_IO),
     Row(
         "writing.upserting",
-        "errors verbs keys writing.cycles reading.fetching writing.conflicts writing.returned "
+        "errors autocommit verbs keys writing.cycles reading.fetching writing.conflicts writing.returned "
         "writing.rows writing.synchronising writing.uniques violations violations.failures "
         "scopes",
         MODELS,
@@ -162,6 +163,13 @@ ROWS = (
         "errors cache keys schemas.values reading.assembly reading.gathering "
         "reading.plans reading.rendering reading.unreadable reading.ways violations violations.evidence "
         "writing.commands writing.cycles writing.straight writing.versions",
+        MODELS,
+        NO_COMMIT,
+    ),
+    Row(
+        "writing.merging",
+        "autocommit verbs writing.commands writing.conflicts writing.cycles writing.rows writing.storing "
+        "writing.straight writing.uniques writing.upserting",
         MODELS,
         NO_COMMIT,
     ),
@@ -229,8 +237,8 @@ ROWS = (
     Row("paging", "paging.cursors paging.navigation paging.pages"),
     Row(
         "writing",
-        "writing.answers writing.bulk writing.claiming writing.inserting writing.linking writing.removing "
-        "writing.single writing.upserting",
+        "writing.answers writing.bulk writing.claiming writing.inserting writing.linking writing.merging "
+        "writing.removing writing.single writing.upserting",
     ),
     Row(
         "history",

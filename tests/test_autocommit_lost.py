@@ -10,11 +10,10 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from fieldstone import CommitOutcomeUnknown, Database, create, delete, exists, get, json_create, json_patch
-from tests import domain
 from tests.conftest import FreshUrl
 from tests.domain import Worker, WorkerRead
 from tests.faces import Face
-from tests.wire import Wire, wire_to
+from tests.wire import Wire, wire_to_sample
 
 MARK = "a mark on the wire"
 KEY = "@a-mark-on-the-wire"
@@ -30,13 +29,8 @@ WRITES: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str
 
 @pytest.fixture
 def wire(fresh_url: FreshUrl) -> Iterator[tuple[Wire, str]]:
-    url = fresh_url("postgresql")
-    with Database(url) as database:
-        database.create_all(domain.METADATA)
-        with database.transaction() as session:
-            session.add_all([*domain.sample(), Worker(id=KEY, name="Goes")])
-    with wire_to(url) as (found, over_wire):
-        yield found, over_wire
+    with wire_to_sample(fresh_url("postgresql"), Worker(id=KEY, name="Goes")) as found:
+        yield found
 
 
 @pytest.fixture(params=[False, True], ids=["sync", "async"])

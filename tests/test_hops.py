@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import func, insert, literal, update
 from sqlmodel import col, select
 
-from fieldstone import Database, ReadOnlyTransaction, fetch, stream
+from fieldstone import Database, ReadOnlyTransaction, fetch, get, stream
+from fieldstone.database import breathing
 from fieldstone.database.hops import HopConnection
 from tests import domain
 from tests.domain import Project, ProjectRead, TagRead, Task, TaskFull
@@ -68,6 +69,28 @@ async def test_a_long_read_runs_in_the_thread(database: Database, hops: list[Any
             assert found.one() == 50_000 * 50_001 // 2
             assert [work[0].__name__ for work in hops] == ["_executed"]
         assert len(await fetch(session, select(Project), ProjectRead)) == 2
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["in a session", "alone"])
+async def test_a_task_that_reads_on_and_on_lets_others_run(
+    database: Database, alone: bool, hops: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breathing, "LONGEST", 0.0)
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(turn())
+    async with database.async_transaction(read_only=True) as session:
+        for _ in range(50):
+            await get(database.async_autocommit if alone else session, Project, 1, ProjectRead)
+    assert hops == []
+    assert turns > 20, "each second read lets the other task run"
+    other.cancel()
 
 
 async def test_where_readers_may_wait_they_wait_in_the_thread(anyio_backend: str) -> None:

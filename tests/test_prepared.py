@@ -12,8 +12,8 @@ from sqlalchemy import Engine, bindparam, event, select, union
 from sqlalchemy.orm import aliased, with_loader_criteria
 from sqlmodel import col
 
-from fieldstone import InvalidValues, Model, fetch, first, get, json, json_page, page, plan
-from fieldstone.reading import rendering
+from fieldstone import Cursors, InvalidValues, Model, fetch, first, get, json, json_page, page, plan, seek
+from fieldstone.reading import preparation, rendering
 from fieldstone.reading.fetching import every
 from fieldstone.reading.ways import Found, ask
 from fieldstone.testing import count_statements
@@ -32,6 +32,8 @@ from tests.domain import (
 from tests.faces import Face
 from tests.filtered import Sample
 from tests.specimens import listen
+
+CURSORS = Cursors("a secret of tests, of no other use at all")
 
 
 class Recent(Model):
@@ -66,6 +68,28 @@ async def test_statements_of_one_shape_read_their_own_rows(stored: Face) -> None
             statement = select(Task).where(col(Task.id) > number).order_by(col(Task.id)).limit(number)
             found = await stored(fetch, session, statement, Recent)
             assert [one.id for one in found] == list(range(number + 1, min(5, 2 * number) + 1))
+
+
+async def test_all_pages_behind_the_first_are_prepared_once(
+    stored: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    original = preparation.Prepared.__init__
+
+    def counted(self: Any, statement: Any, *others: Any) -> None:
+        original(self, statement, *others)
+        made.append(self.compiled.string)
+
+    monkeypatch.setattr(preparation.Prepared, "__init__", counted)
+    async with stored.transaction(read_only=True) as session:
+        for lowest in range(3):
+            listed = select(Task).where(col(Task.id) > lowest).order_by(col(Task.title))
+            seen, cursor = list[int](), None
+            while not seen or cursor:
+                found = await stored(seek, session, listed, Recent, size=1, cursor=cursor, cursors=CURSORS)
+                seen, cursor = [*seen, *[one.id for one in found.items]], found.next
+            assert sorted(seen) == list(range(lowest + 1, 6))
+    assert len(made) == 2, made
 
 
 async def test_a_list_of_any_length_is_compared_with(stored: Face) -> None:

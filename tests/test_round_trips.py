@@ -32,6 +32,7 @@ from fieldstone import (
     partial,
     patch,
     seek,
+    upsert,
 )
 from fieldstone.fastapi import AsyncAutocommit, Autocommit, install, routes
 from tests import domain
@@ -39,7 +40,7 @@ from tests.conftest import FreshUrl
 from tests.domain import SubtaskRead, Task, TaskFull, Worker, WorkerRead
 from tests.faces import Face
 from tests.serving import client_of
-from tests.wire import Wire, wire_to
+from tests.wire import Wire, wire_to_sample
 
 WARM = 8  # drivers prepare a statement when they have seen it often enough
 ALL = select(Task).order_by(col(Task.id))
@@ -47,12 +48,7 @@ ALL = select(Task).order_by(col(Task.id))
 
 @pytest.fixture
 def wire(fresh_url: FreshUrl) -> Iterator[tuple[Wire, str]]:
-    url = fresh_url("postgresql")
-    with Database(url) as database:
-        database.create_all(domain.METADATA)
-        with database.transaction() as session:
-            session.add_all(domain.sample())
-    with wire_to(url) as found:
+    with wire_to_sample(fresh_url("postgresql")) as found:
         yield found
 
 
@@ -109,6 +105,18 @@ async def test_a_write_on_its_own_asks_once(face: Face, wire: tuple[Wire, str]) 
         await face(json_create, target, Worker, {"id": f"@{number}", "name": "New"}, WorkerRead)
         await face(delete, target, Worker, f"@{number}")
 
+    async def unchanged() -> Any:
+        return await face(json_patch, target, Worker, "@grace", {"name": "Grace"}, WorkerRead)
+
+    await face(json_patch, target, Worker, "@grace", {"name": "Grace"}, WorkerRead)
+    assert await cost(wire[0], unchanged) == 2, "the update that finds nothing to do, and the row"
+
+    async def merged(name: str) -> Any:
+        data = {"id": "@linus", "name": name}
+        return await face(upsert, target, Worker, data, on="id", into=WorkerRead)
+
+    assert await cost(wire[0], lambda: merged(f"Linus {next(numbers)}")) == 1
+    assert await cost(wire[0], lambda: merged("Linus")) == 2, "the same as what is stored, and the row"
     assert await cost(wire[0], made_and_deleted) == 2
     assert await cost(wire[0], lambda: made(json_create)) == 1
     assert await cost(wire[0], lambda: made(create, into=WorkerRead)) == 1

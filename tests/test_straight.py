@@ -10,14 +10,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from sqlalchemy import event, select, text
-from sqlalchemy.orm import Session as SQLAlchemySession
-from sqlmodel import Session, SQLModel
+from sqlalchemy import event
+from sqlmodel import Session
 
 from fieldstone import (
     Conflict,
@@ -26,14 +25,12 @@ from fieldstone import (
     RolledBack,
     create,
     get,
-    including_deleted,
     json_create,
     json_patch,
     partial,
     patch,
 )
 from fieldstone.errors import FieldstoneError
-from fieldstone.keys import key_attributes
 from fieldstone.violations import explained
 from fieldstone.writing import answers, storing
 from fieldstone.writing.answers import create_whole, patch_whole
@@ -41,6 +38,7 @@ from fieldstone.writing.storing import Order, Written
 from fieldstone.writing.straight import why_not
 from tests import archive, chronicled, domain, specimens, stock
 from tests.faces import Face
+from tests.stored import LATER, filled_with_rows, known, stored_rows, told
 
 
 class BoardRead(Model):
@@ -85,7 +83,6 @@ def case(verb: Callable[..., Any], *arguments: Any, straight: bool = True, **opt
 
 
 ITEM, BOARD = stock.Item, archive.Board
-LATER = datetime(2027, 1, 1, 1, tzinfo=timezone(timedelta(hours=5, minutes=30)))
 
 CASES = {
     "a row from a mapping": case(create, ITEM, {"id": 9, "code": "n", "amount": 3}, into=stock.ItemRead),
@@ -147,6 +144,11 @@ CASES = {
     ),
     "a change that changes nothing": case(patch, ITEM, 1, {"name": "A", "amount": 1}, into=stock.ItemRead),
     "a change of nothing": case(patch, ITEM, 1, {}, into=stock.ItemRead, straight=False),
+    "nothing new in the version that is stored": case(
+        patch, ITEM, 1, {"name": "A"}, into=stock.ItemRead, version=1
+    ),
+    "nothing new in another version": case(patch, ITEM, 1, {"name": "A"}, into=stock.ItemRead, version=2),
+    "nothing new in a deleted row": case(patch, BOARD, 2, {"slug": "gone"}, into=BoardRead),
     "a change of no row": case(patch, ITEM, 99, {"name": "N"}, into=stock.ItemRead),
     "a key that is none": case(patch, ITEM, "x", {"name": "N"}, into=stock.ItemRead, straight=False),
     "a change of the key": case(patch, ITEM, 1, {"id": 5}, into=stock.ItemRead, straight=False),
@@ -165,34 +167,10 @@ CASES = {
     ),
 }
 
-TABLES: tuple[type[SQLModel], ...] = (ITEM, stock.Lot, stock.Guest, stock.Stay, BOARD)
-MOMENTS = ("created_at", "updated_at")
-
-
-def _fill(session: Session) -> None:
-    session.add_all(
-        [
-            stock.Lot(id=1, name="L"),
-            ITEM(id=1, code="a", name="A", amount=1, label="l", lot_id=1),
-            ITEM(id=2, code="b"),
-            stock.Stay(id=uuid.UUID(int=1), guest="old"),
-            BOARD(id=1, slug="one"),
-            BOARD(id=2, slug="gone", deleted_at=datetime(2026, 1, 1, tzinfo=UTC)),
-        ]
-    )
-    session.flush()
-    if session.get_bind().dialect.name == "postgresql":  # it does not count the keys that were given
-        for table in ("item", "lot", "board"):
-            session.connection().execute(text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), 100)"))
-
 
 @pytest.fixture
 async def filled(face: Face) -> Face:
-    await face.create_all(stock.METADATA)
-    await face.create_all(archive.METADATA)
-    async with face.transaction() as session:
-        await face.run(session, _fill)
-    return face
+    return await filled_with_rows(face)
 
 
 def _heard(*_: Any) -> None:
@@ -211,48 +189,20 @@ async def _outcome(face: Face, session: Any, one: Case) -> Any:
     )
 
 
-def _rows(session: Session) -> dict[str, Any]:
-    session.expire_all()
-    found: dict[str, Any] = {}
-    for model in TABLES:
-        names = list(model.model_fields)
-        columns = [getattr(model, name) for name in names]
-        statement = including_deleted(select(*columns).order_by(*key_attributes(model)))
-        rows = SQLAlchemySession.execute(session, statement)
-        found[model.__name__] = [dict(zip(names, row, strict=True)) for row in rows]
-    return found
-
-
-def _told(value: Any, before: dict[str, set[Any]]) -> Any:
-    """Leave out what differs from run to run: made keys, and the moments that are new."""
-    if isinstance(value, dict):
-        made = {name: _told(one, before) for name, one in value.items()}
-        for name in MOMENTS:
-            if isinstance(made.get(name), datetime) and made[name] not in before[name]:
-                made[name] = "new" if made[name] != LATER else made[name]
-        for name in ("id", "lot_id"):
-            if isinstance(made.get(name), int) and made[name] not in before["id"]:
-                made[name] = "made"
-        return made
-    return [_told(one, before) for one in value] if isinstance(value, list | tuple) else value
-
-
 @pytest.mark.parametrize("name", CASES)
 async def test_both_ways_are_one(filled: Face, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     face, one = filled, CASES[name]
     async with face.transaction() as session:
-        rows = await face.run(session, _rows)
-    every = [row for table in rows.values() for row in table]
-    before = {key: {row.get(key) for row in every} for key in (*MOMENTS, "id")}
-    before["id"].add(9)
+        rows = await face.run(session, stored_rows)
+    before = known(rows)
     tried = _spy(monkeypatch)
     results = [await _in_session(face, one, listening=listening) for listening in (True, False)]
     assert len(tried) == one.straight
     alone = face.database.async_autocommit if face.is_async else face.database.autocommit
     outcome = await _outcome(face, alone, one)
     async with face.transaction() as session:
-        results.append((outcome, await face.run(session, _rows)))
-    ordinary, straight, direct = [_told(result, before) for result in results]
+        results.append((outcome, await face.run(session, stored_rows)))
+    ordinary, straight, direct = [told(result, before) for result in results]
     assert straight == ordinary
     assert direct == ordinary
 
@@ -276,7 +226,7 @@ async def _in_session(face: Face, one: Case, *, listening: bool) -> tuple[Any, A
         outcome = await _outcome(face, session, one)
         if isinstance(outcome, tuple):  # a refused write has ended the transaction, on either way
             await face.rollback(session)
-        rows = await face.run(session, _rows)
+        rows = await face.run(session, stored_rows)
         await face.rollback(session)
     return outcome, rows
 

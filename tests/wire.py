@@ -7,8 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
+from fieldstone import Database
 from fieldstone.database.urls import parse
+from tests import domain
 
 
 @dataclass
@@ -88,3 +91,14 @@ def _accept(listener: socket.socket, wire: Wire) -> None:
         while True:
             client, _ = listener.accept()
             wire.carry(client)
+
+
+@contextmanager
+def wire_to_sample(url: str, *more: Any) -> Iterator[tuple[Wire, str]]:
+    """Fill an empty database with the sample of tests/domain.py, and give the way to it over the wire."""
+    with Database(url) as database:
+        database.create_all(domain.METADATA)
+        with database.transaction() as session:
+            session.add_all([*domain.sample(), *more])
+    with wire_to(url) as found:
+        yield found

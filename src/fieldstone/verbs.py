@@ -82,8 +82,9 @@ def _verb(body: Callable[..., Any], *, reads: bool) -> Verb[..., Any]:
             return session.run_sync(cast(Any, body), *args, **kwargs)
         if isinstance(session, SQLAlchemySession):
             return body(cast(Session, session), *args, **kwargs)
+        name, given = body.__name__.removeprefix("_"), type(session).__name__
         raise TypeError(
-            f"{body.__name__} needs a Session or an AsyncSession first, not {type(session).__name__}. "
+            f"{name} needs a Session or an AsyncSession first, not {given}. "
             "Take one from db.transaction() or db.async_transaction()."
         )
 

@@ -6,6 +6,7 @@ from sqlmodel import Session, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from fieldstone import (
+    Database,
     Field,
     Model,
     UpsertCounts,
@@ -27,11 +28,12 @@ class ItemRead(Model):
     id: int
 
 
-def synchronously(session: Session) -> None:
+def synchronously(session: Session, db: Database) -> None:
     assert_type(upsert(session, Item, {"code": "a"}, on=("code",)), Upserted[Item])
     assert_type(upsert(session, Item, {"code": "a"}, on="code", update=(), into=ItemRead), Upserted[ItemRead])
     assert_type(upsert(session, Item, {"code": "a"}, on="code").row, Item)
     assert_type(upsert_many(session, Item, [{"code": "a"}], on="code"), UpsertCounts)
+    assert_type(upsert(db.autocommit, Item, {"code": "a"}, on="code", into=ItemRead), Upserted[ItemRead])
     assert_type(create_many(session, Item, ({"code": f"{n}"} for n in range(3))), int)
     assert_type(create_many(session, Item, [{"code": "a"}], into=ItemRead), list[ItemRead])
     assert_type(create_many(session, Item, b"[]", schema=ItemRead), int)
@@ -43,10 +45,12 @@ def synchronously(session: Session) -> None:
     upsert(session, Item, {"code": "a"})  # error: mypy[call-overload] pyright[reportCallIssue]
 
 
-async def asynchronously(session: AsyncSession) -> None:
+async def asynchronously(session: AsyncSession, db: Database) -> None:
     assert_type(await upsert(session, Item, {"code": "a"}, on=("code",)), Upserted[Item])
     assert_type(await upsert(session, Item, {"code": "a"}, on="code", into=ItemRead), Upserted[ItemRead])
     assert_type(await upsert_many(session, Item, [{"code": "a"}], on="code"), UpsertCounts)
+    alone = db.async_autocommit
+    assert_type(await upsert(alone, Item, {"code": "a"}, on="code", into=ItemRead), Upserted[ItemRead])
     assert_type(await create_many(session, Item, [{"code": "a"}]), int)
     assert_type(await create_many(session, Item, [{"code": "a"}], into=ItemRead), list[ItemRead])
     assert_type(await patch_where(session, select(Item).where(Item.code == "a"), {"code": "b"}), int)

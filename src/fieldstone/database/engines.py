@@ -94,8 +94,9 @@ def _pool(url: DatabaseUrl, settings: Settings, *, asynchronous: bool) -> dict[s
         "pool_use_lifo": True,
     }
     if url.dialect == "postgresql":
-        pool |= {"pool_recycle": settings.pool_recycle}
-    return pool
+        return pool | {"pool_recycle": settings.pool_recycle}
+    # SQLite has no server to relieve, and opening a connection costs as much as many short statements.
+    return pool | {"pool_size": settings.pool_size + settings.max_overflow, "max_overflow": 0}
 
 
 def _connect_within_bridge(engine: Engine) -> None:

@@ -25,6 +25,8 @@ from typing import Any, ClassVar, Self
 from sqlalchemy import Engine, event
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection, AsyncAdapt_aiosqlite_cursor
 
+from fieldstone.database.breathing import breathe
+
 BEGIN = "BEGIN"
 
 STEPS = 10_000
@@ -183,6 +185,7 @@ class _Cursor:
         return self
 
     async def execute(self, statement: str, parameters: Any = ()) -> Self:
+        await breathe()
         return self._told(await self._adapted.run(statement, () if parameters is None else parameters))
 
     async def executemany(self, statement: str, parameters: Any) -> Self:

@@ -15,6 +15,7 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 from fieldstone.autocommit import Answer, Ask, Work
 from fieldstone.database import sqlite
 from fieldstone.database.bare import Bare
+from fieldstone.database.breathing import breathe
 from fieldstone.database.hops import BEGIN, HopConnection
 
 
@@ -187,6 +188,7 @@ class _Aiosqlite:
         self._fairy: Any = None
 
     async def open(self) -> None:
+        await breathe()
         self._fairy = await self._bare.connect_async(reads=self._reads)
         self._hop: HopConnection = self._fairy.dbapi_connection
         self._hop.brief = self._reads and sqlite.is_write_ahead(self._fairy.info)

@@ -26,7 +26,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from sqlalchemy import Engine
 
-LATE = 0.05
+LATE = 0.01
 """Seconds after which whoever waits is handed the next place, and nobody who comes then may take it.
 
 Up to there a place is left to whoever is there first, as handing each over would make all of them wait for

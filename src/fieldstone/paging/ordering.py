@@ -57,10 +57,14 @@ class Term:
 
 @dataclass(frozen=True)
 class Shape:
-    """What follows from how a statement is written, apart from the values in it."""
+    """What follows from how a statement is written, apart from the values in it.
+
+    `places` says which of its values tell lists apart, in the order of the text.
+    """
 
     text: str
     nullable: tuple[bool, ...]
+    places: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,7 @@ def order_of(statement: Select[Any], entity: Any) -> Order:
         )
     terms = tuple(_column_term(clause, entity) for clause in _clauses(statement))
     terms = _until_unique((*terms, *_tie_break(entity, terms, bool(terms) and terms[-1].descending)), entity)
-    whole = statement.with_only_columns(*key_attributes(entity), maintain_column_froms=True)
-    shape, values = _shape(whole, entity, terms)
+    shape, values = _shape(statement, entity, terms)
     known = zip(terms, shape.nullable, strict=True)
     return Order(
         tuple(replace(term, nullable=nullable) for term, nullable in known),
@@ -185,17 +188,30 @@ def _shape(statement: Any, entity: Any, terms: tuple[Term, ...]) -> tuple[Shape,
     """Look at a statement as a whole, once for all that differ in values only; and give its values."""
     cache_key = statement._generate_cache_key()
     if cache_key is None:  # something in it cannot be cached
-        compiled = statement.compile()
-        return _looked_at(statement, entity, terms), repr(sorted(compiled.params.items()))
+        whole = _whole(statement, entity)
+        values = repr(sorted(whole.compile().params.items()))
+        return Shape(str(whole), _nullables(whole, entity, terms), ()), values
     shape = _shapes.get(cache_key.key)
     if shape is None:
-        shape = _shapes[cache_key.key] = _looked_at(statement, entity, terms)
-    return shape, repr([one.effective_value for one in cache_key.bindparams])
+        shape = _shapes[cache_key.key] = _looked_at(statement, entity, terms, cache_key.bindparams)
+    return shape, repr([cache_key.bindparams[place].effective_value for place in shape.places])
 
 
-def _looked_at(statement: Any, entity: Any, terms: tuple[Term, ...]) -> Shape:
-    found = sources(statement, entity)
-    return Shape(str(statement), tuple(_nullable(term, found, entity) for term in terms))
+def _looked_at(statement: Any, entity: Any, terms: tuple[Term, ...], binds: list[Any]) -> Shape:
+    whole = _whole(statement, entity)
+    places = {id(bind): place for place, bind in enumerate(binds)}  # the copy has the same conditions in it
+    kept = tuple(places[id(bind)] for bind in whole._generate_cache_key().bindparams)
+    return Shape(str(whole), _nullables(whole, entity, terms), kept)
+
+
+def _whole(statement: Any, entity: Any) -> Any:
+    """Leave out of a statement what it shows, which makes no other list of it."""
+    return statement.with_only_columns(*key_attributes(entity), maintain_column_froms=True)
+
+
+def _nullables(whole: Any, entity: Any, terms: tuple[Term, ...]) -> tuple[bool, ...]:
+    found = sources(whole, entity)
+    return tuple(_nullable(term, found, entity) for term in terms)
 
 
 def _nullable(term: Term, found: dict[Any, Source], entity: Any) -> bool:

@@ -15,7 +15,7 @@ from sqlmodel import Session, SQLModel
 
 from fieldstone.autocommit import Direct, Steps
 from fieldstone.errors import MultipleFound, NotFound
-from fieldstone.keys import key_values, selected, selected_model, version_name
+from fieldstone.keys import key_values, version_name
 from fieldstone.paging.cursors import Cursors, standard
 from fieldstone.paging.keyset import walk
 from fieldstone.paging.pages import (
@@ -31,6 +31,7 @@ from fieldstone.paging.pages import (
 from fieldstone.reading.asking import Count, Objects, Presence, Reading, Rows, directly, within
 from fieldstone.reading.assembly import key_statement, root_statement
 from fieldstone.reading.plans import plan
+from fieldstone.reading.selecting import selected_by
 from fieldstone.reading.ways import Found, Question
 from fieldstone.verbs import verb
 
@@ -133,7 +134,7 @@ def _one_directly(direct: Direct, statement: Statement, schema: type[SchemaT]) -
 def _one(statement: Statement, schema: type[SchemaT]) -> Reading[SchemaT]:
     found = yield from _one_or_none(statement, schema)
     if found is None:
-        raise NotFound(_model_of(statement).__name__)
+        raise NotFound(selected_by(statement).model.__name__)
     return found
 
 
@@ -153,7 +154,7 @@ def _one_or_none_directly(
 def _one_or_none(statement: Statement, schema: type[SchemaT]) -> Reading[SchemaT | None]:
     found = yield from _fetch(statement.limit(2), schema)
     if len(found) > 1:
-        raise MultipleFound(_model_of(statement).__name__)
+        raise MultipleFound(selected_by(statement).model.__name__)
     return found[0] if found else None
 
 
@@ -262,10 +263,6 @@ def _exists_directly(direct: Direct, statement: Statement) -> Steps[bool]:
     return Presence(statement).directly(direct)
 
 
-def _model_of(statement: Statement) -> type[Any]:
-    return selected_model(statement, "A read", alone=True)
-
-
 # What a verb asks before it says in which form
 
 
@@ -299,8 +296,9 @@ def versioned(
 
 def every(statement: Statement, schema: type[BaseModel], *, as_json: bool = False) -> Question:
     """Ask for every row that the statement selects."""
-    made = plan(_model_of(statement), schema)
-    return Question(made, lambda: root_statement(made, statement), statement, "rows", as_json=as_json)
+    asked = selected_by(statement)
+    made = plan(asked.model, schema)
+    return Question(made, lambda: root_statement(made, statement), asked.given, "rows", as_json=as_json)
 
 
 # Makes a page of its items, and may ask for something more.
@@ -318,13 +316,14 @@ def turned(
 ) -> Reading[tuple[Found, Make]]:
     """Find the rows of a page, and give what makes the page of its items."""
     bounded(size, offset, total)
-    made = plan(_model_of(statement), schema)
+    asked = selected_by(statement)
+    made = plan(asked.model, schema)
     named = slice_values(size, offset)
     found: Found = yield Rows(
         Question(
             made,
             lambda: root_statement(made, slice_of(statement, named)),
-            statement,
+            asked.given,
             f"page {sorted(named)}",
             named,
             as_json=as_json,
@@ -353,15 +352,16 @@ def continued(
 ) -> Reading[tuple[Found, Make]]:
     """Find the rows that a cursor leads to, and give what makes the page of its items."""
     bounded(size)
-    made = plan(_model_of(statement), schema)
-    entity = selected(statement, "A read", alone=True)
-    step = walk(statement, entity, size=size, cursor=cursor, cursors=cursors or standard())
+    asked = selected_by(statement)
+    made = plan(asked.model, schema)
+    step = walk(statement, asked.entity, size=size, cursor=cursor, cursors=cursors or standard())
     found: Found = yield Rows(
         Question(
             made,
             lambda: root_statement(made, step.statement, beside=step.columns),
-            step.statement,
-            "seek",
+            asked.given,
+            f"seek {step.form}",
+            step.values,
             as_json=as_json,
         )
     )

@@ -24,7 +24,7 @@ from fieldstone.reading.composed import Composed, ComposedDirectly, compose, com
 from fieldstone.reading.gathering import DirectReader, Gathered, Reader, Unprepared, Unreadable
 from fieldstone.reading.objects import construct, object_of
 from fieldstone.reading.plans import ReadPlan
-from fieldstone.reading.preparation import NOTHING, Given, given
+from fieldstone.reading.preparation import NOTHING, Given
 from fieldstone.reading.rendering import values_of, written
 from fieldstone.reading.unreadable import Stored, rows_again, rows_of
 from fieldstone.scopes import is_scoped
@@ -35,8 +35,9 @@ Derive = Callable[[], tuple[Statement, Layout]]
 
 @dataclass(frozen=True)
 class Question:
-    """What a read asks: the plan, the user's statement, and the one that `derive` makes of it by the plan.
+    """What a read asks: its plan, the user's statement by shape and values, and what `derive` makes of it.
 
+    `given` is None where the statement asks for more than rows, and NOTHING where there is none.
     `form` tells apart what else that depends on; `named` are the values of its own parameters. `as_json`:
     what is wanted are the bytes of a response, which the database may write. `more`: the read asks for
     something else besides.
@@ -44,20 +45,17 @@ class Question:
 
     plan: ReadPlan
     derive: Derive
-    statement: Statement | None = None
+    given: Given | None = NOTHING
     form: str = ""
     named: Mapping[str, Any] = field(default_factory=dict)
     as_json: bool = False
     more: bool = False
 
     def taken(self) -> Given:
-        """Split the user's statement. Raises Unprepared where it asks for more than rows."""
-        if self.statement is None:
-            return NOTHING
-        taken = None if self.statement.get_execution_options() else given(self.statement)
-        if taken is None:
+        """Give shape and values of the user's statement. Raises Unprepared where it asks for more."""
+        if self.given is None:
             raise Unprepared
-        return taken
+        return self.given
 
     @property
     def key(self) -> tuple[Any, ...]:

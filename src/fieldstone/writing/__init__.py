@@ -11,9 +11,10 @@ from fieldstone.writing.bulk import delete_where, patch_where
 from fieldstone.writing.claiming import claim, claim_many, get_for_update
 from fieldstone.writing.inserting import create_many
 from fieldstone.writing.linking import link, replace_links, unlink
+from fieldstone.writing.merging import upsert
 from fieldstone.writing.removing import delete
 from fieldstone.writing.single import restore
-from fieldstone.writing.upserting import UpsertCounts, Upserted, upsert, upsert_many
+from fieldstone.writing.upserting import UpsertCounts, Upserted, upsert_many
 
 __all__ = [
     "UpsertCounts",

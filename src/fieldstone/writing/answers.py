@@ -356,8 +356,16 @@ def _update(
 
 def _asked(order: Order) -> Steps[Written]:
     try:
-        arguments = order.arguments
-        description, rows = yield Ask(order.command.sql, arguments, described=order.command.is_new)
-        return order.answered(description, rows)
-    except NotStraight:  # the row is not there, or has the values: nothing was stored
+        return (yield from _once(order))
+    except NotStraight:
+        pass
+    try:  # it has the values, or is not there: nothing was stored
+        return (yield from _once(order.second()))
+    except NotStraight:
         raise GiveWay from None
+
+
+def _once(order: Order) -> Steps[Written]:
+    arguments = order.arguments
+    description, rows = yield Ask(order.command.sql, arguments, described=order.command.is_new)
+    return order.answered(description, rows)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Boolean, Dialect, bindparam, delete, insert, or_, update
+from sqlalchemy import Boolean, Dialect, bindparam, delete, insert, or_, select, update
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from fieldstone.keeping import Kept
@@ -131,11 +131,10 @@ def inserting(
 
 def updating(
     model: type[Any],
-    names: Sequence[str],
     stamps: Mapping[str, Any],
+    names: Sequence[str],
     dialect: Dialect,
     returned: Sequence[Any],
-    *,
     versioned: bool,
     options: Sequence[Any],
 ) -> Command:
@@ -144,14 +143,33 @@ def updating(
     A parameter is called as its attribute is, and then NEW, KEY or VERSION for what it is. `stamps` are set
     beside what was asked for: expressions as they stand, and what is None as a value of its own.
     """
-    columns = mapper_of(model).columns
-    matches = _matches(model, versioned=versioned)
-    new = {name: bindparam(f"{name}{NEW}", type_=columns[name].type) for name in (*names, *stamps)}
+    new = new_values(model, (*names, *stamps))
     new |= {name: expression for name, expression in stamps.items() if expression is not None}
     differs = [getattr(model, name).is_distinct_from(new[name]) for name in names]
-    statement: Any = update(model).where(*matches, or_(*differs))
+    statement: Any = update(model).where(*_matches(model, versioned=versioned), or_(*differs))
     statement = statement.values({getattr(model, name): value for name, value in new.items()})
     return Command(statement.returning(*returned).options(*options), dialect, returned)
+
+
+def standing(
+    model: type[Any],
+    names: Sequence[str],
+    dialect: Dialect,
+    returned: Sequence[Any],
+    versioned: bool,
+    options: Sequence[Any],
+) -> Command:
+    """Write the SELECT of one row that has the values already, with the parameters of `updating`."""
+    new = new_values(model, names)
+    same = [getattr(model, name).is_not_distinct_from(new[name]) for name in names]
+    statement: Any = select(*returned).where(*_matches(model, versioned=versioned), *same)
+    return Command(statement.options(*options), dialect, returned)
+
+
+def new_values(model: type[Any], names: Iterable[str]) -> dict[str, Any]:
+    """Give the parameters for what columns are set to, by attribute."""
+    columns = mapper_of(model).columns
+    return {name: bindparam(f"{name}{NEW}", type_=columns[name].type) for name in names}
 
 
 def deleting(model: type[Any], dialect: Dialect, *, versioned: bool, options: Sequence[Any]) -> Command:

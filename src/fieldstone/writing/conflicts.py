@@ -6,17 +6,18 @@ rows count as different, and which input cannot be upserted at all, is decided h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, false, or_
+from sqlalchemy import ColumnElement, and_, false, literal_column, or_
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 
 from fieldstone.errors import Conflict, InvalidValues, ModelError, Problem
-from fieldstone.keys import key_attributes, mapper_of
+from fieldstone.keys import key_names, mapper_of, version_name
 from fieldstone.models import Timestamps
 from fieldstone.visibility import is_hiding
 from fieldstone.writing.rows import Row, stamps
@@ -24,6 +25,9 @@ from fieldstone.writing.uniques import On, UniqueKey, unique_key
 
 _POSTGRESQL: Any = postgresql.dialect  # its constructor has no types
 _POSTGRESQL = _POSTGRESQL()
+
+CREATED: Any = literal_column("xmax = 0")
+"""What PostgreSQL says of a row that an upsert gives back: whether it is new."""
 
 
 def target_of(
@@ -64,13 +68,18 @@ class Target:
         """Name the columns that this row changes where one is stored."""
         if self.update is not None:
             return self.update
-        mapper = mapper_of(self.model)
-        kept = {*self.key.fields, *(one.key for one in key_attributes(self.model))}
-        if mapper.version_id_col is not None:
-            kept.add(mapper.get_property_by_column(mapper.version_id_col).key)
+        return tuple([name for name in row.values if name in row.sent and name not in self._kept])
+
+    @cached_property
+    def _kept(self) -> set[str]:
+        """Name the columns that a stored row keeps unless they are asked for."""
+        kept = {*self.key.fields, *key_names(self.model)}
+        counter = version_name(self.model)
+        if counter is not None:
+            kept.add(counter)
         if issubclass(self.model, Timestamps):
             kept.add("created_at")
-        return tuple(name for name in row.values if name in row.sent and name not in kept)
+        return kept
 
     def inserting(self) -> Any:
         """Build the insert that leaves a stored row alone."""
@@ -78,17 +87,18 @@ class Target:
             index_elements=self.key.elements, index_where=self.key.where
         )
 
-    def updating(self, names: Sequence[str]) -> Any:
-        """Build the insert that changes a stored row where it differs, and locks it in any case."""
+    def updating(self, names: Sequence[str], stamped: Mapping[str, Any] | None = None) -> Any:
+        """Build the insert that changes a stored row where it differs, and locks it in any case.
+
+        `stamped` is what it sets beside the named columns: by default, as of now.
+        """
         insert = self._insert()
         columns = [mapper_of(self.model).columns[name] for name in names]
         values = {column.key: insert.excluded[column.key] for column in columns}
-        differs = [self._differs(column, insert.excluded[column.key]) for column in columns]
+        differs = [self.differs(column, insert.excluded[column.key]) for column in columns]
         if names:
-            values |= {
-                mapper_of(self.model).columns[name].key: value
-                for name, value in stamps(self.model, names).items()
-            }
+            stamped = stamps(self.model, names) if stamped is None else stamped
+            values |= {mapper_of(self.model).columns[name].key: value for name, value in stamped.items()}
         else:  # SET must name something, and WHERE false keeps it from being set
             first = mapper_of(self.model).primary_key[0]
             values = {str(first.key): first}
@@ -139,14 +149,15 @@ class Target:
         there = [cast(Any, self.model).deleted_at.is_(None)] if hides else []
         return there if self.within is None else [*there, self.within]
 
-    def _insert(self) -> Any:
-        dialect: Any = postgresql if self.dialect == "postgresql" else sqlite
-        return dialect.insert(self.model)
-
-    def _differs(self, column: Any, wanted: Any) -> Any:
+    def differs(self, column: Any, wanted: Any) -> Any:
+        """Ask whether a column has another value than it is to have."""
         if self.dialect == "postgresql" and _has_no_equality(column):
             column, wanted = sql_cast(column, postgresql.JSONB), sql_cast(wanted, postgresql.JSONB)
         return column.is_distinct_from(wanted)
+
+    def _insert(self) -> Any:
+        dialect: Any = postgresql if self.dialect == "postgresql" else sqlite
+        return dialect.insert(self.model)
 
 
 def _has_no_equality(column: Any) -> bool:

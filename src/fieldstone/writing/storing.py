@@ -3,14 +3,15 @@
 An `Order` says what to run, and is the same wherever that is: on the connection of a session, or on a bare
 one of the pool. It answers successes alone. Where anything is refused, or an UPDATE finds nothing to do, the
 ordinary write says what that means: which rule was broken, that the row is not there, that its version is
-another, that it has the values already.
+another. Only a row that has the values already is found by a second order, since that is a success as well.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -29,7 +30,7 @@ from fieldstone.reading.ways import objects_of
 from fieldstone.schemas.values import plain_values
 from fieldstone.violations import explained
 from fieldstone.violations.evidence import COMPILED
-from fieldstone.writing.commands import KEY, NEW, VERSION, Command, inserting, kept, updating
+from fieldstone.writing.commands import KEY, NEW, VERSION, Command, inserting, kept, standing, updating
 from fieldstone.writing.cycles import moves
 from fieldstone.writing.straight import Straight, straight
 from fieldstone.writing.versions import Version
@@ -80,13 +81,22 @@ class Place:
     added: Options = ()
 
 
+def _nothing() -> None:
+    """Know no second statement."""
+
+
 @dataclass(frozen=True)
 class Order:
-    """One statement and its values."""
+    """One statement and its values; `otherwise` gives the statement to try where it found nothing to do."""
 
     command: Command
     values: Mapping[str, Any]
     shape: Shape
+    otherwise: Callable[[], Command | None] = _nothing
+
+    def second(self) -> Order:
+        """Give the order to try where this one found nothing to do. Raises NotStraight."""
+        return _order(self.otherwise(), self.values, self.shape)
 
     @property
     def arguments(self) -> Any:
@@ -97,9 +107,9 @@ class Order:
 
     def answered(self, description: Sequence[Any] | None, rows: Sequence[Any]) -> Written:
         """Read the row that came back. Raises NotStraight where none did."""
+        processors = self.command.processors(description)
         if len(rows) != 1:
             raise NotStraight
-        processors = self.command.processors(description)
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
         return self.shape.read(Gathered(self.shape.layout, 1, columns, processors))
 
@@ -150,7 +160,7 @@ class Shape:
 
 
 @cached
-def _shape(model: type[SQLModel], schema: type[BaseModel]) -> Shape | None:
+def shape_of(model: type[SQLModel], schema: type[BaseModel]) -> Shape | None:
     """Say what a statement gives back for a schema; None for one that shows more than the row itself."""
     made, form = plan(model, schema), straight(model)
     if form is None or made.joins or made.collections or set(made.columns) - set(form.batches.names):
@@ -199,33 +209,29 @@ def to_update(
     stamps: dict[str, Any] = dict.fromkeys(stamped)
     if form.version is not None:
         stamps[form.version] = getattr(model, form.version) + 1
-    command = kept(
-        place.owner,
-        (place.dialect, place.added, model, schema, names, versioned),
-        lambda: updating(
-            model,
-            names,
-            stamps,
-            place.dialect,
-            shape.columns,
-            versioned=versioned,
-            options=place.added,
-        ),
-    )
-    return _order(command, named, shape)
+    asked = names, place.dialect, shape.columns, versioned, place.added
+    kind = place.dialect, place.added, model, schema, names, versioned
+    update = kept(place.owner, ("update", *kind), lambda: updating(model, stamps, *asked))
+    stand = partial(kept, place.owner, ("stand", *kind), lambda: standing(model, *asked))
+    return _order(update, named, shape, stand)
 
 
 def _forms(model: type[SQLModel], schema: type[BaseModel]) -> tuple[Straight, Shape]:
-    shape = _shape(model, schema)
+    shape = shape_of(model, schema)
     if shape is None:
         raise NotStraight
     return shape.form, shape
 
 
-def _order(command: Command | None, values: Mapping[str, Any], shape: Shape) -> Order:
+def _order(
+    command: Command | None,
+    values: Mapping[str, Any],
+    shape: Shape,
+    otherwise: Callable[[], Command | None] = _nothing,
+) -> Order:
     if command is None:
         raise NotStraight
-    return Order(command, values, shape)
+    return Order(command, values, shape, otherwise)
 
 
 def key_of(model: type[SQLModel], key: Any) -> tuple[Any, ...]:
@@ -254,7 +260,15 @@ def counted(name: str | None, version: Version | None) -> int | None:
 
 
 def run(session: Session, order: Order) -> Written:
-    """Run a statement on the session's own connection. Raises as a flush does, and NotStraight."""
+    """Run an order on the session's own connection. Raises as a flush does, and NotStraight."""
+    try:
+        return _run(session, order)
+    except NotStraight:
+        second = order.second()
+    return _run(session, second)
+
+
+def _run(session: Session, order: Order) -> Written:
     command = order.command
     arguments = order.arguments
     carried = command.compiled, lambda: [command.parameters(order.values)]

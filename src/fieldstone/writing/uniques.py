@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    ClauseElement,
     Column,
     ColumnElement,
     Index,
@@ -47,7 +48,7 @@ class UniqueKey:
     """Whether it holds for all rows that are not deleted."""
 
     def matches(self, model: type[SQLModel], values: dict[str, Any]) -> ColumnElement[bool]:
-        """Build the condition that finds the stored row that these values would collide with."""
+        """Build the condition that finds the row that these values, or parameters, would collide with."""
         mapper = mapper_of(model)
 
         def bound(element: Any, **_: Any) -> Any:
@@ -131,4 +132,6 @@ def _condition(index: Index, dialect: str) -> Any:
 
 
 def _literal(column: Any, value: Any) -> Any:
+    if isinstance(value, ClauseElement):
+        return value
     return bindparam(None, value, type_=column.type, unique=True)

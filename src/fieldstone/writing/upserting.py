@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
 from pydantic import BaseModel
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from fieldstone.autocommit import AsyncAutocommit, Autocommit
 from fieldstone.errors import InvalidValues, ModelError, Problem
 from fieldstone.keys import among, batched, key_attributes, key_names
 from fieldstone.reading.fetching import get
@@ -29,7 +30,7 @@ from fieldstone.scopes import fills_of, scope_of
 from fieldstone.verbs import verb
 from fieldstone.violations import explained
 from fieldstone.violations.failures import failure_of
-from fieldstone.writing.conflicts import Target, target_of
+from fieldstone.writing.conflicts import CREATED, Target, target_of
 from fieldstone.writing.cycles import moves, refuse_moved
 from fieldstone.writing.returned import is_flat, returned
 from fieldstone.writing.rows import Data, Row, batches, new_row
@@ -39,6 +40,9 @@ from fieldstone.writing.uniques import On
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=SQLModel)
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
+
+AnySync = Session | Autocommit
+AnyAsync = AsyncSession | AsyncAutocommit
 
 # SQLSTATE cardinality_violation: "cannot affect row a second time"
 _TWICE = "21000"
@@ -72,7 +76,7 @@ class Upsert(Protocol):
     @overload
     def __call__(
         self,
-        session: Session,
+        session: AnySync,
         /,
         model: type[ModelT],
         data: Data,
@@ -83,7 +87,7 @@ class Upsert(Protocol):
     @overload
     def __call__(
         self,
-        session: Session,
+        session: AnySync,
         /,
         model: type[SQLModel],
         data: Data,
@@ -95,7 +99,7 @@ class Upsert(Protocol):
     @overload
     def __call__(
         self,
-        session: AsyncSession,
+        session: AnyAsync,
         /,
         model: type[ModelT],
         data: Data,
@@ -106,7 +110,7 @@ class Upsert(Protocol):
     @overload
     def __call__(
         self,
-        session: AsyncSession,
+        session: AnyAsync,
         /,
         model: type[SQLModel],
         data: Data,
@@ -117,6 +121,7 @@ class Upsert(Protocol):
     ) -> Coroutine[Any, Any, Upserted[SchemaT]]: ...
 
 
+@verb
 def _upsert(
     session: Session,
     model: type[SQLModel],
@@ -147,7 +152,7 @@ def _upsert(
     return Upserted(answer.made_of(found), created)
 
 
-upsert = cast(Upsert, verb(_upsert))
+upsert = cast(Upsert, _upsert)
 
 
 @verb
@@ -193,14 +198,13 @@ def _target(session: Session, model: type[SQLModel], on: On, update: Sequence[st
 
 
 _OPTIONS = {"render_nulls": True, "populate_existing": True}
-_CREATED: Any = literal_column("xmax = 0")
 
 
 def _stored(session: Session, target: Target, row: Row, wanted: Sequence[Any]) -> tuple[Any, bool]:
     """Write one row, and give what `wanted` names of the stored one, with whether it was created."""
     names = target.changed(row)
     if target.dialect == "postgresql":
-        found = _first(session, target.updating(names).returning(*wanted, _CREATED), row)
+        found = _first(session, target.updating(names).returning(*wanted, CREATED), row)
         if found is not None:
             return found, bool(found[-1])
     else:
@@ -249,7 +253,7 @@ def _key(model: type[SQLModel], found: Any) -> tuple[Any, ...]:
 def _upsert_group(session: Session, target: Target, rows: list[Row]) -> UpsertCounts:
     names, keys = target.changed(rows[0]), key_attributes(target.model)
     if target.dialect == "postgresql" and names:
-        written = _all(session, target, target.updating(names).returning(*keys, _CREATED), rows)
+        written = _all(session, target, target.updating(names).returning(*keys, CREATED), rows)
         created = sum(row[-1] for row in written)
     else:
         written = _all(session, target, target.inserting().returning(*keys), rows)
