@@ -24,8 +24,10 @@ from fieldstone.check.parsing import Unparsable
 from fieldstone.check.texts import Texts
 from fieldstone.check.versions import NO_VERSIONS, Versions
 
-# The syntax trees of so many characters of source are kept at once, which take about 25 bytes each.
-KEPT = 6_000_000
+# The syntax trees of so many characters of source are kept at once, which take about 25 bytes each. In a
+# project of more files than these the facts take more room, and there is less for trees.
+KEPT = 8_000_000
+MANY = 4_000
 LIBRARIES = frozenset(sys.stdlib_module_names) | {
     "sqlmodel",
     "sqlalchemy",
@@ -40,6 +42,11 @@ LIBRARIES = frozenset(sys.stdlib_module_names) | {
 DEEPEST = 12
 DEFINED = frozenset({"class", "def", "async def"})
 Known = TypeVar("Known")
+
+
+def room(files: int) -> int:
+    """How many characters of source may be kept as trees in a project of so many files."""
+    return KEPT // max(1, files // MANY)
 
 
 class Project:
@@ -58,6 +65,7 @@ class Project:
         self.versions = versions
         self.consulted: set[str] = set()
         self._modules: OrderedDict[str, Module] = OrderedDict()
+        self._room = room(len(self.files))
         self._kept = self._dropped = 0
         self._by_name: dict[str, FileFacts] = {facts.module: facts for facts in self.files.values()}
         self._by_end: dict[str, list[FileFacts]] = defaultdict(list)
@@ -74,7 +82,7 @@ class Project:
     def begin(self) -> None:
         """Note anew which files are looked at, and forget what would hold too many trees that were let go."""
         self.consulted, self._noted = set(), set()
-        if self._dropped > KEPT:
+        if self._dropped > self._room:
             self._dropped = 0
             self._memory, self._behind, self._alike = {}, {}, {}
 
@@ -138,7 +146,7 @@ class Project:
     def _keep(self, module: Module) -> None:
         self._modules[module.facts.path] = module
         self._kept += len(module.source)
-        while self._kept > KEPT and len(self._modules) > 1:
+        while self._kept > self._room and len(self._modules) > 1:
             _, oldest = self._modules.popitem(last=False)
             self._kept -= len(oldest.source)
             self._dropped += len(oldest.source)

@@ -21,7 +21,7 @@ from fieldstone.check.discovery import AskedFor, root_of, sources
 from fieldstone.check.facts import FileFacts
 from fieldstone.check.findings import Finding
 from fieldstone.check.processes import Team
-from fieldstone.check.project import KEPT, Project
+from fieldstone.check.project import Project, room
 from fieldstone.check.registry import Rule, Tier
 from fieldstone.check.rules import rules
 from fieldstone.check.texts import Texts
@@ -142,7 +142,7 @@ def gathered(
     known = {path: cache.facts(texts, path) for path in paths}
     missing = [path for path, facts in known.items() if facts is None]
     if missing:
-        processes.prepare(len(missing), begin, texts)
+        processes.prepare(len(missing), begin, texts, room(len(paths)))
     done = processes.spread(gather_one, missing)
     for path, facts in zip(missing, progress("Reading", done, len(missing)), strict=True):
         known[path] = facts.interned()
@@ -181,7 +181,7 @@ class Worker:
 
     texts: Texts | None = None
     trees: dict[str, tuple[str, ast.Module]] = field(default_factory=dict)
-    room: int = KEPT
+    room: int = 0
     project: Project | None = None
     chosen: Chosen = field(default_factory=lambda: Chosen([]))
     configuration: Configuration = NO_CONFIGURATION
@@ -190,9 +190,9 @@ class Worker:
 WORKER = Worker()
 
 
-def begin(texts: Texts) -> None:
-    """Get a process ready to gather facts."""
-    WORKER.texts, WORKER.trees, WORKER.room = texts, {}, KEPT
+def begin(texts: Texts, free: int) -> None:
+    """Get a process ready to gather facts, and to keep the trees of so many characters."""
+    WORKER.texts, WORKER.trees, WORKER.room = texts, {}, free
 
 
 def gather_one(path: str) -> FileFacts:
