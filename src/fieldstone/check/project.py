@@ -9,6 +9,7 @@ whole project's would not fit; facts stay.
 from __future__ import annotations
 
 import ast
+import gc
 import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -85,6 +86,7 @@ class Project:
         if self._dropped > self._room:
             self._dropped = 0
             self._memory, self._behind, self._alike = {}, {}, {}
+            gc.collect()  # a tree that was asked for its functions after it was let go refers to itself
 
     def remember(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> Known:
         """Compute something once; note the files that it was learnt from each time it is asked for.
