@@ -14,7 +14,7 @@ from fieldstone.fastapi.addresses import LOCATION, path_of
 from fieldstone.fastapi.bodies import takes_bytes
 from fieldstone.fastapi.listing import listing_of, refuse_unknown
 from fieldstone.fastapi.pages import LINK, pages_of, read_page
-from fieldstone.fastapi.preconditions import ETag, Match, OptionalMatch, RequiredMatch, tagged_responses
+from fieldstone.fastapi.preconditions import Match, RequiredMatch, declared, match_of, tagged_responses
 from fieldstone.fastapi.problems import problem_responses
 from fieldstone.fastapi.steps import Steps
 from fieldstone.fastapi.validators import compares_rows, expected_versions, read_row, send_row
@@ -100,8 +100,7 @@ class Operation:
 
     def is_one_verb(self, resource: AnyResource, call: Call) -> bool:
         """Tell whether a call takes one step, and so no transaction around it."""
-        changes = self.name in ("patch", "delete")
-        return not changes or not compares_rows(resource.model, call.request, call.match)
+        return not self._changes_row or not compares_rows(resource.model, call.request, call.match)
 
     def id_for(self, resource: AnyResource) -> str:
         """Name the operation in OpenAPI."""
@@ -117,11 +116,22 @@ class Operation:
         return {"create": resource.create, "patch": resource.update}.get(self.name)
 
     def conditions(self, resource: AnyResource) -> dict[str, Any]:
-        """Give the parameters that take the preconditions of a request."""
+        """Give the parameter that takes a precondition, where a request must have one."""
+        return {"_match": RequiredMatch} if self._changes_row and resource.require_match else {}
+
+    def headers(self, resource: AnyResource) -> list[dict[str, Any]]:
+        """Describe the headers of preconditions that a request may have."""
         if self.name == "get":
-            return {"_etag": ETag}
-        match = RequiredMatch if resource.require_match else OptionalMatch
-        return {"_match": match} if self.on_row else {}
+            return [declared("If-None-Match")]
+        return [declared("If-Match")] if self._changes_row and not resource.require_match else []
+
+    def match(self, request: Request) -> Match | None:
+        """Read the precondition that a request may have. Raises HTTPException for a malformed one."""
+        return match_of(request, "If-Match") if self._changes_row else None
+
+    @property
+    def _changes_row(self) -> bool:
+        return self.on_row and self.writes
 
     def responses(self, resource: AnyResource) -> dict[int | str, dict[str, Any]]:
         """Describe in OpenAPI what is answered beside the result, and with it."""

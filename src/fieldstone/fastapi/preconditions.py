@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import quote, unquote
 
 from fastapi import Depends, Header, HTTPException, Request, Response
@@ -136,6 +136,14 @@ _NONE_MATCH = Header(
 )
 
 
+def declared(header: Literal["If-Match", "If-None-Match"]) -> dict[str, Any]:
+    """Describe a header in OpenAPI where no parameter of an endpoint does, which would cost each request."""
+    description = {"If-Match": _MATCH, "If-None-Match": _NONE_MATCH}[header].description
+    schema: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "null"}], "title": header}
+    schema |= {"description": description, "examples": [_EXAMPLE]}
+    return {"name": header, "in": "header", "required": False, "schema": schema, "description": description}
+
+
 # The header is declared for OpenAPI, and read from the request, where it may stand on several lines.
 async def _optional(request: Request, if_match: Annotated[str | None, _MATCH] = None) -> Match | None:
     return match_of(request, "If-Match")
@@ -169,7 +177,6 @@ async def _tagging(
     return Tagging(request, response)
 
 
-OptionalMatch = Annotated[Match | None, Depends(_optional)]
 RequiredMatch = Annotated[Match, Depends(_required)]
 
 IfMatch = Annotated[frozenset[str] | None, Depends(_versions)]

@@ -23,9 +23,7 @@ from fieldstone.fastapi.exporting import add_exports
 from fieldstone.fastapi.operations import OPERATIONS, Call, Operation, OperationName, Operations
 from fieldstone.fastapi.scoping import scope_parameters, scoped
 from fieldstone.fastapi.sessions import (
-    AsyncReadPlace,
     AsyncReadSession,
-    AsyncWritePlace,
     AsyncWriteSession,
     CurrentDatabase,
     Place,
@@ -33,6 +31,7 @@ from fieldstone.fastapi.sessions import (
     ReadSession,
     WritePlace,
     WriteSession,
+    async_place,
 )
 from fieldstone.fastapi.steps import walk, walk_async
 from fieldstone.fastapi.views import AnyResource
@@ -106,6 +105,7 @@ def _add(router: APIRouter, resource: AnyResource, operation: Operation, *, sync
         name=operation_id,
         summary=operation_id.replace("_", " ").capitalize(),
         responses=operation.responses(resource),
+        openapi_extra={"parameters": operation.headers(resource)},
     )
     if operation.method == "GET":  # a server sends the head alone of what this answers
         router.add_api_route(
@@ -116,22 +116,24 @@ def _add(router: APIRouter, resource: AnyResource, operation: Operation, *, sync
 def _endpoint(
     resource: AnyResource, operation: Operation, keys: list[inspect.Parameter], *, sync: bool
 ) -> Callable[..., Any]:
-    def place_of(values: dict[str, Any]) -> Place:
-        if resource.scope is None:
-            place: Place = values["_place"]
-            return place
+    def scoped_place(values: dict[str, Any]) -> Place:
         return Place(values["_database"], scoped(values["_session"], resource, values.get("_scope")))
 
     def call_of(values: dict[str, Any]) -> Call:
-        key = tuple(values[parameter.name] for parameter in keys)
-        sent, match = values.get("_sent"), values.get("_match")
-        return Call(key, sent, values["_request"], values["_response"], match)
+        key, request = tuple([values[parameter.name] for parameter in keys]), values["_request"]
+        match = values["_match"] if "_match" in values else operation.match(request)
+        return Call(key, values.get("_sent"), request, values["_response"], match)
 
     def endpoint(**values: Any) -> Any:
-        return _answered(operation, place_of(values), resource, call_of(values))
+        place = values["_place"] if resource.scope is None else scoped_place(values)
+        return _answered(operation, place, resource, call_of(values))
 
     async def async_endpoint(**values: Any) -> Any:
-        return await _answered_async(operation, place_of(values), resource, call_of(values))
+        if resource.scope is None:
+            place = await async_place(values["_request"], values["_database"], writes=operation.writes)
+        else:
+            place = scoped_place(values)
+        return await _answered_async(operation, place, resource, call_of(values))
 
     shell: Any = endpoint if sync else async_endpoint
     shell.__name__ = operation.id_for(resource)
@@ -166,12 +168,13 @@ async def _answered_async(operation: Operation, place: Place, resource: AnyResou
 def _other_parameters(resource: AnyResource, operation: Operation, *, sync: bool) -> list[inspect.Parameter]:
     """Name them with an underscore, which no field of a model, and so no part of a key, begins with."""
     found: dict[str, Any] = {"_request": Request, "_response": Response}
-    if resource.scope is None:
-        places = (ReadPlace, WritePlace) if sync else (AsyncReadPlace, AsyncWritePlace)
-        found["_place"] = places[operation.writes]
-    else:  # its session is held to the scope for as long as it lasts
+    if resource.scope is not None:  # its session is held to the scope for as long as it lasts
         sessions = (ReadSession, WriteSession) if sync else (AsyncReadSession, AsyncWriteSession)
         found |= {"_database": CurrentDatabase, "_session": sessions[operation.writes]}
+    elif sync:
+        found["_place"] = (ReadPlace, WritePlace)[operation.writes]
+    else:
+        found["_database"] = CurrentDatabase
     found |= scope_parameters(resource, "_scope") | operation.conditions(resource)
     sent = operation.sent(resource)
     return [_parameter(name, kind) for name, kind in (found | ({"_sent": sent} if sent else {})).items()]

@@ -143,18 +143,13 @@ async def _write_place(connection: HTTPConnection, current: CurrentDatabase) -> 
     return await _place_of(connection, current, _SYNC, writes=True)
 
 
-async def _async_read_place(connection: HTTPConnection, current: CurrentDatabase) -> Place:
-    return await _place_of(connection, current, _ASYNC, writes=False)
-
-
-async def _async_write_place(connection: HTTPConnection, current: CurrentDatabase) -> Place:
-    return await _place_of(connection, current, _ASYNC, writes=True)
+async def async_place(connection: HTTPConnection, current: Database, *, writes: bool) -> Place:
+    """Give the place of an operation in async code, which needs no dependency of its own for it."""
+    return await _place_of(connection, current, _ASYNC, writes=writes)
 
 
 ReadPlace = Annotated[Place, Depends(_read_place)]
 WritePlace = Annotated[Place, Depends(_write_place)]
-AsyncReadPlace = Annotated[Place, Depends(_async_read_place)]
-AsyncWritePlace = Annotated[Place, Depends(_async_write_place)]
 
 
 @dataclass(frozen=True)
