@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Annotated, Any
 
 from fieldstone.errors import FieldstoneError, MissingExtra
@@ -77,6 +76,8 @@ app = typer.Typer(cls=Rooms, no_args_is_help=True, add_completion=False, pretty_
 
 def _tell_version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata  # takes longer to import than all the rest
+
         typer.echo(f"fieldstone {metadata.version('fieldstone')}")
         raise typer.Exit
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -126,6 +129,46 @@ def test_a_change_elsewhere_is_noticed(project: Path, name: str, text: str, spok
     found = checked(project)
     assert found == checked(project, cached=False)
     assert set(re.findall(r" (FS\d+) ", "\n".join(found))) == spoken
+
+
+SQLITE = """\
+from sqlalchemy import create_engine
+
+engine = create_engine("sqlite:///app.db")
+"""
+LISTENING = """\
+from sqlalchemy import event
+
+
+@event.listens_for(object, "connect")
+def connected(connection, record): ...
+"""
+
+
+@pytest.mark.parametrize("line", ["# PRAGMA foreign_keys\n", "PRAGMA = 'foreign_keys'\n"])
+def test_a_word_that_is_looked_for_elsewhere_is_noticed_where_it_counts(tmp_path: Path, line: str) -> None:
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "engines.py").write_text(SQLITE)
+    (tmp_path / "listening.py").write_text(LISTENING)
+    found = checked(tmp_path)
+    assert "FS109" in "\n".join(found)
+    (tmp_path / "listening.py").write_text(LISTENING + line)
+    after = checked(tmp_path)
+    assert after == checked(tmp_path, cached=False) == (found if line.startswith("#") else [])
+
+
+def test_another_process_uses_what_one_has_learnt(project: Path) -> None:
+    (project / "requirements.txt").write_text("sqlmodel==0.0.24\nsqlalchemy==2.0.40\nfastapi\nasyncpg\n")
+    (project / "pyproject.toml").write_text(
+        '[tool.fieldstone.check]\nignore = ["FS1", "FS2", "FS3", "FS4"]\n'
+    )
+    kept = project / ".fieldstone_cache" / "check.json"
+    stamps = set()
+    for seed in "12345":
+        command = [sys.executable, "-c", "from fieldstone.cli import main; main()", "check", str(project)]
+        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True)
+        stamps.add((kept.stat().st_mtime_ns, kept.stat().st_ino))
+    assert len(stamps) == 1, "the cache was written anew"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"key": 1}', '{"key": "x", "files": []}'])

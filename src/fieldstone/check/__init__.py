@@ -7,5 +7,6 @@
 - `evaluation`, `flow`, `analysis`: expressions, statements, and calls between functions; `constructing`:
   calls of classes and libraries; `callers`: what a function is given by those that call it.
 - `rules`: what is a mistake. A rule is one function; the guide stands there. `repairs`: edits of several.
-- `running`: paths to findings; `workspace`: again and again, for `watching` and for the `languageserver`.
+- `running`: paths to findings; `processes`: in several at once; `cache`: what the last run learnt.
+- `workspace`: again and again, for `watching` and for the `languageserver`.
 """

@@ -12,8 +12,8 @@ from dataclasses import replace
 from fieldstone.check import names
 from fieldstone.check.annotations import Annotations, Born
 from fieldstone.check.calls import Calls
-from fieldstone.check.evaluation import Evaluation
-from fieldstone.check.events import unheard
+from fieldstone.check.evaluation import Emit, Evaluation
+from fieldstone.check.events import Event, unheard
 from fieldstone.check.flow import Flow
 from fieldstone.check.lookup import decorated_as, function_at, method_of, owner_of
 from fieldstone.check.models import model, table
@@ -51,6 +51,10 @@ TOP = "<module>"
 MEANWHILE: Value = UNKNOWN
 
 
+class Circular(Exception):
+    """A function is called by one that it calls, while what happens in it is told."""
+
+
 class Analysis:
     """Analyses functions of a project."""
 
@@ -59,6 +63,7 @@ class Analysis:
         self.line = 0
         self._number = 0
         self._running: list[tuple[str, int, str]] = []
+        self._heard: object = None
 
     def number(self) -> int:
         """Number a new thing."""
@@ -73,13 +78,43 @@ class Analysis:
         self.project.consulted.add(function.module.facts.path)
         if function.key in self._running or len(self._running) >= DEEPEST:
             return None
+        if key == self._heard:
+            raise Circular
         return self.project.remember(key, lambda: self._summarised(function), None)
+
+    def hear(self, function: Function, emit: Emit) -> list[tuple[Function, dict[str, Value]]]:
+        """Tell what happens in a function, and give the functions inside it.
+
+        What that function does for those who call it is learnt in the same run, where nobody has asked for
+        it before and it does not call itself.
+        """
+        key = ("summary", *function.key, function.owner)
+        flow = Flow(self, function, emit)
+        if self.project.knows(key):
+            summarised(flow)
+            return flow.nested
+        happened: list[Event] = []
+        heard = Flow(self, function, happened.append)
+        circular = False
+        self._heard = key
+        try:
+            self.project.remember(key, lambda: summarised(heard), None)
+        except Circular:
+            circular = True
+        finally:
+            self._heard = None
+        if circular:
+            summarised(flow)
+            return flow.nested
+        for event in happened:
+            emit(event)
+        return heard.nested
 
     def _summarised(self, function: Function) -> Summary | None:
         self._running.append(function.key)
         line = self.line
         try:
-            return summarised(self, function)
+            return summarised(Flow(self, function, unheard))
         finally:
             self._running.pop()
             self.line = line
@@ -138,15 +173,17 @@ class Analysis:
         """What stands at an address."""
         if ":" not in address or address.endswith(":") or address in self.project.classes:
             return Named(address)
-        owner = self.project.module_of(address)
-        if owner is None:
-            return UNKNOWN
         head, _, rest = address.partition(":")[2].partition(".")
-        bound = owner.bindings.get(head, ())
-        if any(isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for s in bound):
+        if self.project.defines(address):
             value: Value = Named(address.partition(":")[0] + ":" + head)
+        elif owner := self.project.module_of(address):
+            bound = owner.bindings.get(head, ())
+            if any(isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for s in bound):
+                value = Named(address.partition(":")[0] + ":" + head)
+            else:
+                value = self.bound_value(owner, head, list(bound))
         else:
-            value = self.bound_value(owner, head, list(bound))
+            return UNKNOWN
         for name in rest.split(".") if rest else ():
             value = self.attribute_of(value, name)
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 
 from fieldstone.check.trees import walk
 
@@ -12,7 +13,7 @@ def bound_in(target: ast.expr) -> set[str]:
     return {node.id for node in walk(target) if isinstance(node, ast.Name)}
 
 
-def depending(body: list[ast.stmt], bound: set[str]) -> frozenset[str]:
+def depending(body: Iterable[ast.AST], bound: set[str]) -> frozenset[str]:
     """The names bound by a loop, and those that its body computes from them."""
     known = set(bound)
     for _ in range(3):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import cache as once
 from pathlib import Path
@@ -25,13 +25,18 @@ FOLDER = ".fieldstone_cache"
 
 
 class Cache:
-    """What was learnt before, and what is learnt now; without a file it is not written down."""
+    """What was learnt before, and what is learnt now; without a file it is not written down.
+
+    Facts are kept as the JSON that they are stored as, and files that a file was judged by as numbers:
+    as objects, those of a large project would take more room than all the rest of a check.
+    """
 
     def __init__(
         self,
         file: Path | None = None,
         key: str = "",
         before: Mapping[str, Any] | None = None,
+        paths: Iterable[str] = (),
         *,
         keeps: bool = True,
     ) -> None:
@@ -40,6 +45,8 @@ class Cache:
         self.keeps = keeps
         self.before = before or {}
         self.now: dict[str, dict[str, Any]] = {}
+        self.paths = list(paths)
+        self._numbers = {path: number for number, path in enumerate(self.paths)}
         self._world: str | None = None
 
     @classmethod
@@ -48,64 +55,69 @@ class Cache:
         file = root / FOLDER / "check.json"
         key = digest("\n".join([code_of_the_check(), sys.version, *asked]))
         try:
-            kept = json.loads(file.read_text(encoding="utf-8"))
-            return cls(file, key, kept["files"] if kept["key"] == key else None)
+            kept = json.loads(file.read_bytes())
+            return cls(file, key, kept["files"], kept["paths"]) if kept["key"] == key else cls(file, key)
         except (OSError, ValueError, KeyError, TypeError):
             return cls(file, key)
 
     def again(self) -> Cache:
         """Make the cache of the next run in the same process."""
-        return Cache(self.file, self.key, self.now)
+        return Cache(self.file, self.key, self.now, self.paths)
 
-    def facts(self, texts: Texts, path: Path) -> FileFacts | None:
+    def facts(self, texts: Texts, path: str) -> FileFacts | None:
         """The facts of a file that has not changed since they were gathered."""
-        entry = self.before.get(path.relative_to(texts.root).as_posix())
+        entry = self.before.get(path)
         try:
             if not isinstance(entry, dict) or entry["stamp"] != texts.stamp(path):
                 return None
-            facts = facts_from(entry["facts"])
+            facts = facts_from(json.loads(entry["facts"]))
         except (OSError, KeyError, TypeError, ValueError):
             return None
-        self.now[facts.path] = entry
+        self.now[path] = entry
         return facts
 
-    def keep_facts(self, texts: Texts, path: Path, facts: FileFacts) -> None:
+    def keep_facts(self, texts: Texts, path: str, facts: FileFacts) -> None:
         """Keep facts for the next run."""
         if self.keeps and not facts.error:
-            self.now[facts.path] = {"stamp": texts.stamp(path), "facts": asdict(facts)}
+            self.now[path] = {"stamp": texts.stamp(path), "facts": json.dumps(asdict(facts))}
 
     def findings(self, project: Project, path: str) -> list[Finding] | None:
         """The findings of a file, if nothing that they follow from has changed."""
         entry = self.now.get(path, {})
         try:
-            if entry["world"] != self.world(project):
+            if entry["world"] != self.world(project) or entry["digest"] != project.files[path].digest:
                 return None
-            if entry["digest"] != project.files[path].digest:
-                return None
-            if any(project.files[other].meaning != was for other, was in entry["judged_by"].items()):
+            if entry["meaning"] != meaning(project, [self.paths[number] for number in entry["judged_by"]]):
                 return None
             return [finding_from(found) for found in entry["findings"]]
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
             return None
 
     def keep_findings(
         self, project: Project, path: str, findings: list[Finding], consulted: list[str]
     ) -> None:
-        """Keep the findings of a file, with the content of the files that it was judged by."""
+        """Keep the findings of a file, and what the files mean that it was judged by."""
         if path in self.now:
-            judged_by = {other: project.files[other].meaning for other in consulted if other != path}
+            judged_by = [other for other in consulted if other != path]
             self.now[path] |= {
                 "world": self.world(project),
                 "digest": project.files[path].digest,
-                "judged_by": judged_by,
+                "judged_by": [self._number(other) for other in judged_by],
+                "meaning": meaning(project, judged_by),
                 "findings": [asdict(f) for f in findings],
             }
+
+    def _number(self, path: str) -> int:
+        if path not in self._numbers:
+            self._numbers[path] = len(self.paths)
+            self.paths.append(path)
+        return self._numbers[path]
 
     def world(self, project: Project) -> str:
         """Fingerprint what any file may know of all others."""
         if self._world is None:
             outlines = [facts.outline for facts in project.files.values()]
-            self._world = digest("\n".join([*outlines, repr(project.versions)]))
+            self._world = digest("\n".join([*outlines, project.versions.fingerprint]))
         return self._world
 
     def write(self) -> None:
@@ -116,7 +128,9 @@ class Cache:
             self.file.parent.mkdir(exist_ok=True)
             (self.file.parent / ".gitignore").write_text("*\n", encoding="utf-8")
             fresh = self.file.with_suffix(".new")
-            fresh.write_text(json.dumps({"key": self.key, "files": self.now}), encoding="utf-8")
+            fresh.write_text(
+                json.dumps({"key": self.key, "paths": self.paths, "files": self.now}), encoding="utf-8"
+            )
             fresh.replace(self.file)
         except OSError:
             return
@@ -130,8 +144,14 @@ def digest(text: str) -> str:
 @once
 def code_of_the_check() -> str:
     """Fingerprint the check itself, whose next version may find other things."""
-    own = sorted(Path(__file__).parent.rglob("*.py"))
-    return digest(repr([(path.name, stamp(path)) for path in own]))
+    here = Path(__file__).parent
+    own = sorted(str(path) for folder in (here, here / "rules") for path in folder.glob("*.py"))
+    return digest(repr([(path, stamp(path)) for path in own]))
+
+
+def meaning(project: Project, paths: Iterable[str]) -> str:
+    """Fingerprint what files mean to one that was judged by them."""
+    return digest("\n".join(f"{path} {project.files[path].meaning}" for path in paths))
 
 
 def facts_from(kept: Mapping[str, Any]) -> FileFacts:

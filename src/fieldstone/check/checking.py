@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fieldstone.check.analysis import TOP, Analysis, at_the_top
 from fieldstone.check.configuration import Configuration, matches
@@ -22,7 +22,7 @@ from fieldstone.check.values import Value
 
 
 def checked(
-    project: Project, facts: FileFacts, chosen: list[Rule], configuration: Configuration
+    project: Project, facts: FileFacts, chosen: Chosen, configuration: Configuration
 ) -> Iterator[Finding]:
     """Check one file."""
     if facts.error:
@@ -44,9 +44,7 @@ def checked(
         yield Finding(facts.path, Span(1, 1, 1, 1), UNREADABLE, Severity.ERROR, message, remedy)
 
 
-def told(
-    project: Project, module: Module, chosen: list[Rule], configuration: Configuration
-) -> Iterator[Finding]:
+def told(project: Project, module: Module, chosen: Chosen, configuration: Configuration) -> Iterator[Finding]:
     """Make findings of problems that nothing silences, each once."""
     facts = module.facts
     silenced: Suppressions | None = None  # most files have no finding, and need none
@@ -67,57 +65,81 @@ def told(
         )
 
 
-def problems(project: Project, module: Module, chosen: list[Rule]) -> Iterator[tuple[Rule, Problem]]:
+def problems(project: Project, module: Module, chosen: Chosen) -> Iterator[tuple[Rule, Problem]]:
     """Call each rule for each of its subjects."""
-    by_subject, by_call = grouped(chosen)
     file = File(module, project, Analysis(project))
-    for found in subjects(file, {subject for rule in chosen for subject in rule.subjects}):
-        for rule in by_subject.get(found.__class__, ()):
+    for found in subjects(file, chosen):
+        for rule in chosen.about(found, module):
             for problem in rule.body(found, file):
                 yield rule, problem
-        if isinstance(found, ast.Call | Called):
-            for name in named(found, module):
-                for rule in by_call.get((found.__class__, name), ()):
-                    for problem in rule.body(found, file):
-                        yield rule, problem
 
 
-def grouped(
-    chosen: list[Rule],
-) -> tuple[dict[type, list[Rule]], dict[tuple[type, str | None], list[Rule]]]:
-    """The rules by what they are about; those that are about a few calls by the names of these."""
-    by_subject: dict[type, list[Rule]] = defaultdict(list)
-    by_call: dict[tuple[type, str | None], list[Rule]] = defaultdict(list)
-    for rule in chosen:
-        for subject in rule.subjects:
-            if rule.calls and subject in {ast.Call, Called}:
-                for name in rule.calls:
-                    by_call[subject, name].append(rule)
-            else:
-                by_subject[subject].append(rule)
-    return by_subject, by_call
+class Chosen:
+    """The rules that run, by what they are about; those about a few names by these."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.by_subject: dict[type, list[Rule]] = defaultdict(list)
+        self.by_name: dict[type, dict[str | None, list[Rule]]] = {
+            ast.Call: defaultdict(list),
+            ast.Attribute: defaultdict(list),
+            Called: defaultdict(list),
+        }
+        for rule in rules:
+            for subject in rule.subjects:
+                names = rule.attributes if subject is ast.Attribute else rule.calls
+                if names and subject in self.by_name:
+                    for name in names:
+                        self.by_name[subject][name].append(rule)
+                else:
+                    self.by_subject[subject].append(rule)
+        self.subjects = {
+            kind for found in (self.by_subject, self.by_name) for kind, some in found.items() if some
+        }
+        self.events = any(subject in self.subjects for subject in Event.__args__)
+
+    def named(self, nodes: Iterable[ast.AST]) -> Iterable[ast.AST]:
+        """Leave out the attributes that no rule has to see, which are most of them."""
+        names = self.by_name[ast.Attribute]
+        if ast.Attribute in self.by_subject:
+            return nodes
+        return [node for node in nodes if not isinstance(node, ast.Attribute) or node.attr in names]
+
+    def about(self, found: object, module: Module) -> Iterable[Rule]:
+        """The rules that have to see a subject."""
+        kind = found.__class__
+        always = self.by_subject.get(kind, ())
+        if kind not in self.by_name:
+            return always
+        named = self.by_name[kind]
+        if isinstance(found, ast.Attribute):
+            return (*always, *named.get(found.attr, ()))
+        last, address = called(found, module)
+        if last in named or address in named:
+            return (*always, *named.get(last, ()), *named.get(address, ()))
+        return always
 
 
-def named(call: ast.Call | Called, module: Module) -> tuple[str | None, str | None]:
+def called(call: object, module: Module) -> tuple[str | None, str | None]:
     """The last name and the address of what is called."""
     if isinstance(call, Called):
         return last_name(call.node), call.address
-    return last_name(call), module.address(call.func)
+    assert isinstance(call, ast.Call)
+    return last_name(call), module.imported(call.func)
 
 
-def subjects(file: File, wanted: set[type]) -> Iterator[object]:
+def subjects(file: File, chosen: Chosen) -> Iterator[object]:
     """Everything in a file that a rule may be about."""
-    module = file.module
+    module, wanted = file.module, chosen.subjects
     if Module in wanted:
         yield module
     for subject in wanted:
         if issubclass(subject, ast.AST):
-            yield from module.nodes.get(subject, ())
+            yield from chosen.named(module.nodes.get(subject, ()))
     if Model in wanted:
         yield from models_in(module)
     if Function in wanted:
         yield from module.functions
-    if any(subject in wanted for subject in Event.__args__):
+    if chosen.events:
         yield from events(file, at_the_top(module, module.tree.body), None)
         for function in module.functions:
             yield from events(file, function, None)
@@ -134,9 +156,13 @@ def models_in(module: Module) -> Iterator[Model]:
 def events(file: File, function: Function, closure: dict[str, Value] | None) -> Iterator[Event]:
     """What happens in a function, and in the functions inside it."""
     happened: list[Event] = []
-    flow = Flow(file.analysis, function, happened.append)
-    flow.enter(closure)
-    flow.run(function.node.body)
+    if closure is None and function.node.name != TOP:
+        inside = file.analysis.hear(function, happened.append)
+    else:
+        flow = Flow(file.analysis, function, happened.append)
+        flow.enter(closure)
+        flow.run(function.node.body)
+        inside = flow.nested if function.node.name != TOP else []
     yield from happened
-    for nested, names in flow.nested if function.node.name != TOP else ():
+    for nested, names in inside:
         yield from events(file, nested, names)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from fieldstone.check import exchange, printing
 from fieldstone.check.baseline import recorded, unknown
@@ -144,6 +143,8 @@ def alone(given: dict[str, object]) -> None:
 
 def keep_watching(workspace: Workspace, show: Show) -> None:
     """Show what is found, again after each change."""
+    from rich.console import Console
+
     from fieldstone.check.watching import reports
 
     screen = Console()

@@ -62,6 +62,13 @@ class Configuration:
             per_file={str(pattern): frozenset(codes(per_file, pattern)) for pattern in per_file},
         )
 
+    @property
+    def fingerprint(self) -> str:
+        """The same text in every process, as long as the same is configured."""
+        per_file = [(pattern, sorted(some)) for pattern, some in self.per_file.items()]
+        rules = (sorted(self.select), sorted(self.ignore), self.preview)
+        return repr((*rules, self.exclude, self.baseline, per_file))
+
     def excludes(self, path: str) -> bool:
         """Whether a path below the root is left out of the check."""
         return any(fits(pattern, path) for pattern in self.exclude)

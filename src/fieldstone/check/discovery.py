@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fieldstone.check.configuration import Configuration
@@ -13,25 +13,32 @@ SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "site-packages", "__
 BUILT = frozenset({"build", "dist", "env"})
 
 
-def sources(root: Path, configuration: Configuration) -> Iterator[Path]:
-    """Find the Python files below a root; environments, builds and hidden folders are left out."""
+def sources(root: Path, configuration: Configuration) -> Iterator[str]:
+    """Find the Python files below a root, by their path from it.
+
+    Environments, builds and hidden folders are left out. Paths are texts here: a large project has tens of
+    thousands, and making objects of them takes longer than finding them.
+    """
+    above = len(str(root).rstrip(os.sep)) + 1
     for folder, folders, files in os.walk(root):
-        here = Path(folder)
-        folders[:] = [name for name in folders if not skipped(here / name, root, configuration)]
+        here = folder[above:].replace(os.sep, "/")
+        if here and built(here, files):
+            folders.clear()
+            continue
+        start = f"{here}/" if here else ""
+        folders[:] = [
+            name
+            for name in folders
+            if name not in SKIPPED and not name.startswith(".") and not configuration.excludes(start + name)
+        ]
         for name in files:
-            if name.endswith(".py") and not configuration.excludes(
-                (here / name).relative_to(root).as_posix()
-            ):
-                yield here / name
+            if name.endswith(".py") and not configuration.excludes(start + name):
+                yield start + name
 
 
-def skipped(folder: Path, root: Path, configuration: Configuration) -> bool:
-    """Whether nothing below a folder is the project's own."""
-    if folder.name in SKIPPED or folder.name.startswith("."):
-        return True
-    if folder.name in BUILT and not (folder / "__init__.py").exists():
-        return True
-    return (folder / "pyvenv.cfg").exists() or configuration.excludes(folder.relative_to(root).as_posix())
+def built(folder: str, files: list[str]) -> bool:
+    """Whether a folder holds an environment, or what was built, and nothing of the project's own."""
+    return "pyvenv.cfg" in files or (folder.rpartition("/")[2] in BUILT and "__init__.py" not in files)
 
 
 def root_of(paths: list[Path]) -> Path:
@@ -44,6 +51,18 @@ def root_of(paths: list[Path]) -> Path:
     return start
 
 
-def asked_for(path: Path, wanted: list[Path]) -> bool:
-    """Whether a file is one of the paths or below one."""
-    return any(path == want or want in path.parents for want in wanted)
+class AskedFor:
+    """Tells whether a file is one of the paths that a check was asked for, or below one."""
+
+    def __init__(self, root: Path, wanted: Iterable[Path]) -> None:
+        self.whole = False
+        self.below: set[str] = set()
+        for path in wanted:
+            if path == root or path in root.parents:
+                self.whole = True
+            elif root in path.parents:
+                self.below.add(path.relative_to(root).as_posix())
+
+    def __call__(self, path: str) -> bool:
+        """Tell it of one path from the root."""
+        return self.whole or path in self.below or any(path.startswith(f"{want}/") for want in self.below)

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fieldstone.check import names
-from fieldstone.check.binding import bound_in
 from fieldstone.check.events import Awaited, Event, Forgotten, Loop, Place, Read, Returned, RowRead
 from fieldstone.check.fields import EAGER, EXPLICIT
 from fieldstone.check.lookup import decorated_as, method_of
@@ -53,14 +52,26 @@ Emit = Callable[[Event], None]
 OF_COROUTINES = frozenset({"__await__", "send", "throw", "close", "cr_frame", "cr_code", "cr_running"})
 
 
-@cache
-def handling(verb: str, kind: str) -> str:
-    """The name of the method for a kind of node."""
-    return f"{verb}_{kind.lower()}"
+class Handlers(dict[type, Callable[[Any, Any], Any] | None]):
+    """The methods of a class that handle each kind of node, found by name when a kind is first met."""
+
+    def __init__(self, owner: type, verb: str) -> None:
+        self.owner = owner
+        self.verb = verb
+
+    def __missing__(self, kind: type[ast.AST]) -> Callable[[Any, Any], Any] | None:
+        self[kind] = found = getattr(self.owner, f"{self.verb}_{kind.__name__.lower()}", None)
+        return found
 
 
 class Evaluation:
     """Evaluates expressions of one function, in a state that statements change."""
+
+    evaluating: ClassVar[Handlers]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.evaluating = Handlers(cls, "on")
 
     def __init__(self, analysis: Analysis, function: Function, emit: Emit) -> None:
         self.analysis = analysis
@@ -81,14 +92,14 @@ class Evaluation:
         """What an expression gives."""
         if node is None:
             return UNKNOWN
-        handler = getattr(self, handling("on", node.__class__.__name__), None)
+        handler = self.evaluating[node.__class__]
         if handler is None:
             for child in children(node):
                 if isinstance(child, ast.expr):
                     self.value(child)
             return UNKNOWN
-        found = handler(node)
-        if isinstance(found, Session):
+        found = handler(self, node)
+        if found.__class__ is Session:
             self.sessions.setdefault(found.key, found)
         return found  # type: ignore[no-any-return]  # handlers are found by name
 
@@ -202,7 +213,7 @@ class Evaluation:
         for number, generator in enumerate(generators):
             iterated = self.finished(self.value(generator.iter), generator.iter)
             inside: list[ast.AST] = [*body, *generator.ifs, *generators[number + 1 :]]
-            loop = Loop(generator, tuple(inside), iterated, frozenset(bound_in(generator.target)))
+            loop = Loop(generator, tuple(inside), iterated)
             self.place = replace(self.place, loops=(*self.place.loops, loop))
             self.bind(generator.target, self.element(iterated))
             for condition in generator.ifs:

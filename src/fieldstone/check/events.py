@@ -9,21 +9,30 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from fieldstone.check.binding import bound_in, depending
 from fieldstone.check.fields import Relation
 from fieldstone.check.models import Model
 from fieldstone.check.modules import Function, Module
 from fieldstone.check.values import Coroutine, Session, State, Thing, Value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Loop:
     """A loop or comprehension around a place."""
 
     node: ast.For | ast.AsyncFor | ast.While | ast.comprehension
     body: tuple[ast.AST, ...]
     iterated: Value
-    names: frozenset[str]  # what it binds, and what its body computes from that
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What it binds, and what the body of a statement computes from that."""
+        if isinstance(self.node, ast.While):
+            return frozenset()
+        bound = bound_in(self.node.target)
+        return depending(self.body, bound) if self.statement else frozenset(bound)
 
     @property
     def statement(self) -> bool:

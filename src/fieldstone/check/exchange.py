@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from xml.etree import ElementTree as ET
 
 from fieldstone.check.findings import Finding, Severity
 from fieldstone.check.registry import Rule
@@ -140,6 +139,8 @@ def result(finding: Finding, fingerprint: str) -> dict[str, object]:
 
 def junit(findings: Iterable[Finding], sources: Sources) -> Iterator[str]:
     """A JUnit report: each finding a failed test case of its file's suite."""
+    from xml.etree import ElementTree as ET
+
     top = ET.Element("testsuites", name="fieldstone check")
     suites: dict[str, ET.Element] = {}
     for finding in findings:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from fieldstone.check import names
 from fieldstone.check.annotations import Annotations
-from fieldstone.check.binding import bound_in, depending
 from fieldstone.check.calls import Calls
-from fieldstone.check.evaluation import Emit, handling
+from fieldstone.check.evaluation import Emit, Handlers
 from fieldstone.check.events import Loop, Returned, Written
 from fieldstone.check.gathering import Names, bind_from
 from fieldstone.check.lookup import decorated_as
@@ -108,10 +107,8 @@ class Flow(Calls):
 
     def statement(self, node: ast.stmt) -> bool:
         """Run one statement; whether it lets the next one run."""
-        handler = getattr(self, handling("run", node.__class__.__name__), None)
-        if handler is None:
-            return True
-        return handler(node) is not False
+        handler = RUNNING[node.__class__]
+        return handler is None or handler(self, node) is not False
 
     def branch(self, start: State, body: list[ast.stmt]) -> list[State]:
         """Run a block from a state; the state at its end, if that is reached."""
@@ -256,14 +253,14 @@ class Flow(Calls):
 
     def run_for(self, node: ast.For | ast.AsyncFor) -> bool:
         iterated = self.finished(self.value(node.iter), node.iter)
-        loop = Loop(node, tuple(node.body), iterated, depending(node.body, bound_in(node.target)))
+        loop = Loop(node, tuple(node.body), iterated)
         return self.repeat(node, loop, self.element(iterated), endless=False)
 
     run_asyncfor = run_for
 
     def run_while(self, node: ast.While) -> bool:
         self.used(node.test)
-        loop = Loop(node, tuple(node.body), UNKNOWN, frozenset())
+        loop = Loop(node, tuple(node.body), UNKNOWN)
         return self.repeat(node, loop, None, endless=names.literal(node.test) is True)
 
     def repeat(
@@ -351,3 +348,6 @@ class Flow(Calls):
         ends = self.branch(start, handler.body)
         self.place = outer
         return ends
+
+
+RUNNING = Handlers(Flow, "run")

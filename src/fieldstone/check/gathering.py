@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -49,28 +49,38 @@ class Names:
     classes: list[ClassFacts] = field(default_factory=list)
 
 
-def gather(path: Path, relative: str) -> FileFacts:
+Keep = Callable[[FileFacts, str, ast.Module], None]
+
+
+def dropped(facts: FileFacts, source: str, tree: ast.Module) -> None:
+    """Keep nothing of a file but its facts."""
+
+
+def gather(path: Path, relative: str, keep: Keep = dropped) -> FileFacts:
     """Read one file and tell what the others need to know of it."""
     try:
         content = path.read_bytes()
     except OSError as error:
         return unreadable(relative, b"", Unparsable(1, f"cannot be read: {error.strerror}"))
-    return gather_from(content, relative)
+    return gather_from(content, relative, keep)
 
 
-def gather_from(content: bytes, relative: str) -> FileFacts:
+def gather_from(content: bytes, relative: str, keep: Keep = dropped) -> FileFacts:
     """Tell the facts of a file that has this content."""
     try:
         source = decoded(content)
     except Unparsable as error:
         return unreadable(relative, content, error)
-    return gather_text(source, relative, content)
+    return gather_text(source, relative, content, keep)
 
 
-def gather_text(source: str, relative: str, content: bytes) -> FileFacts:
+def gather_text(source: str, relative: str, content: bytes, keep: Keep = dropped) -> FileFacts:
     """Tell the facts of a file that has this text; its content is what it is known again by."""
     try:
-        return facts_of(parse(source), source, relative, digest(content))
+        tree = parse(source)
+        facts = facts_of(tree, source, relative, digest(content))
+        keep(facts, source, tree)
+        return facts
     except Unparsable as error:
         return unreadable(relative, content, error)
     except RecursionError:
@@ -120,14 +130,14 @@ def facts_of(tree: ast.Module, source: str, relative: str, fingerprint: str) -> 
         schemes=tuple(sorted(set(schemes(source)))),
         assigned=tuple(sorted(set(assigned(source)))) if matters else (),
         depends=tuple(sorted(set(depended(tree)))) if "Depends(" in source or "Security(" in source else (),
-        meaning=digest(without_comments(source)),
+        meaning=digest(uncommented(source).encode("utf-8", "surrogatepass")),
     )
 
 
-def without_comments(source: str) -> bytes:
+def uncommented(source: str) -> str:
     """Leave out blank lines and those that are a comment, which change what is found in no other file."""
     lines = (line for line in source.split("\n") if (start := line.lstrip()) and not start.startswith("#"))
-    return "\n".join(lines).encode("utf-8", "surrogatepass")
+    return "\n".join(lines)
 
 
 def bind(body: list[ast.stmt], bound: Names, package: str) -> None:

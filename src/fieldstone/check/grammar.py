@@ -15,7 +15,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-PREFIX = re.compile(r"(?<![\w])([rRbBuUfFtT]{0,3})('''|\"\"\"|'|\")")
+STRING = r"(?<![\w])([rRbBuUfFtT]{0,3})('''|\"\"\"|'|\")"
+PREFIX = re.compile(STRING)
+NEXT = re.compile(rf"#|{STRING}")
+ORDINARY = re.compile(r"[^\\'\"\n]+")
 EXCEPT = re.compile(r"^([ \t]*)except(\*?)[ \t]+([\w.]+(?:[ \t]*,[ \t]*[\w.]+)+)([ \t]*):", re.MULTILINE)
 GENERIC = re.compile(r"^[ \t]*(?:async[ \t]+def|def|class)[ \t]+\w+[ \t]*\[", re.MULTILINE)
 ALIAS = re.compile(r"^([ \t]*)type([ \t]+)(\w+)([ \t]*)(?=[\[=])", re.MULTILINE)
@@ -24,8 +27,12 @@ BRACKETS = {"(": ")", "[": "]", "{": "}"}
 
 def older(source: str) -> str:
     """Write newer syntax in the older way."""
-    respelled = Scanner(source).respelled()
-    respelled = EXCEPT.sub(bracketed, respelled)
+    return with_older_statements(Scanner(source).respelled())
+
+
+def with_older_statements(source: str) -> str:
+    """Write newer statements in the older way; strings, which take much longer to find, stay as they are."""
+    respelled = EXCEPT.sub(bracketed, source)
     respelled = ALIAS.sub(assigned, respelled)
     return without_parameters(respelled)
 
@@ -84,13 +91,13 @@ class Scanner:
 
     def respelled(self) -> str:
         """The whole source."""
-        while self.place < len(self.source):
-            if self.source[self.place] == "#":
+        while found := NEXT.search(self.source, self.place):
+            self.copy(found.start())
+            if found[0] == "#":
                 self.copy(self.line_end())
-            elif found := PREFIX.match(self.source, self.place):
-                self.written.append(self.string(found, ()))
             else:
-                self.copy(self.place + 1)
+                self.written.append(self.string(found, ()))
+        self.copy(len(self.source))
         return "".join(self.written)
 
     def copy(self, end: int) -> None:
@@ -127,7 +134,8 @@ class Scanner:
         while self.place < len(self.source) and not self.source.startswith(quote, self.place):
             if len(quote) == 1 and self.source[self.place] == "\n":
                 return
-            self.place += 2 if self.source[self.place] == "\\" else 1
+            ordinary = ORDINARY.match(self.source, self.place)
+            self.place = ordinary.end() if ordinary else self.place + 1 + (self.source[self.place] == "\\")
         self.place += len(quote)
 
     def piece(self, quote: str, around: tuple[str, ...], raw: bool) -> str:

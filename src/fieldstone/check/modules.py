@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fieldstone.check import names
 from fieldstone.check.facts import FileFacts
 from fieldstone.check.findings import Edit, Span
-from fieldstone.check.gathering import flat, target_names
+from fieldstone.check.gathering import flat, target_names, uncommented
 from fieldstone.check.parsing import parse
 from fieldstone.check.trees import children, walk
 
@@ -59,6 +59,14 @@ class Module:
     def lines(self) -> list[str]:
         """The source by lines, without their ends."""
         return self.source.split("\n")
+
+    @cached_property
+    def code(self) -> str:
+        """The source without lines that are only comments: where others look for a word.
+
+        What is found in a file may follow from no more of another, or a cache would not see that it changed.
+        """
+        return uncommented(self.source)
 
     @cached_property
     def encoded(self) -> list[bytes]:
@@ -123,6 +131,16 @@ class Module:
         """Say where the thing is defined that a name or dotted expression means at the top of this module."""
         spelled = node if isinstance(node, str) else names.dotted(node)
         return self.project.address(self.facts, spelled) if spelled else None
+
+    def imported(self, node: ast.AST) -> str | None:
+        """Say where a thing is defined that may be a library's; None at once for what no import binds."""
+        first = node
+        while isinstance(first, ast.Attribute):
+            first = first.value
+        facts = self.facts
+        if not isinstance(first, ast.Name) or not (facts.stars or first.id in facts.imports):
+            return None
+        return self.address(node)
 
     def class_node(self, name: str) -> ast.ClassDef | None:
         """Find a class at the top of the module."""

@@ -14,7 +14,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from fieldstone.check.grammar import older
+from fieldstone.check.grammar import older, with_older_statements
 
 # A file of this size is data that happens to be Python; walking it tells nothing about sessions.
 LARGEST = 4_000_000
@@ -77,10 +77,12 @@ def parse(source: str) -> ast.Module:
 
 def otherwise(source: str, refused: SyntaxError) -> ast.Module:
     """Parse what was refused as newer syntax; the first complaint stands if that fails as well."""
-    try:
-        return parsed(older(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise Unparsable(refused.lineno or 1, refused.msg) from error
+    for respelled in (with_older_statements, older):
+        try:
+            return parsed(respelled(source))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    raise Unparsable(refused.lineno or 1, refused.msg) from refused
 
 
 def parsed(source: str) -> ast.Module:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import Progress as Bars
 
 from fieldstone.check.running import Done, Progress, unseen
 
@@ -17,10 +15,13 @@ FEW = 200
 @contextmanager
 def shown() -> Iterator[Progress]:
     """Show bars on the error stream while it is a terminal; they are gone when the block ends."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield unseen
         return
+    from rich.console import Console  # the quickest runs are those that show nothing
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True)
     with Bars(console=console, transient=True) as bars:
 
         def progress(what: str, done: Iterator[Done], total: int) -> Iterable[Done]:

@@ -9,6 +9,7 @@ whole project's would not fit; facts stay.
 from __future__ import annotations
 
 import ast
+import gc
 import sys
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -18,13 +19,16 @@ from typing import TypeVar
 
 from fieldstone.check import names
 from fieldstone.check.facts import ClassFacts, FileFacts, SessionMaker
+from fieldstone.check.gathering import uncommented
 from fieldstone.check.modules import Module
 from fieldstone.check.parsing import Unparsable
 from fieldstone.check.texts import Texts
 from fieldstone.check.versions import NO_VERSIONS, Versions
 
-# The syntax trees of so many characters of source are kept at once, which take about 25 bytes each.
-KEPT = 3_000_000
+# The syntax trees of so many characters of source are kept at once, which take about 25 bytes each. In a
+# project of more files than these the facts take more room, and there is less for trees.
+KEPT = 8_000_000
+MANY = 4_000
 LIBRARIES = frozenset(sys.stdlib_module_names) | {
     "sqlmodel",
     "sqlalchemy",
@@ -37,7 +41,13 @@ LIBRARIES = frozenset(sys.stdlib_module_names) | {
     "asyncpg",
 }
 DEEPEST = 12
+DEFINED = frozenset({"class", "def", "async def"})
 Known = TypeVar("Known")
+
+
+def room(files: int) -> int:
+    """How many characters of source may be kept as trees in a project of so many files."""
+    return KEPT // max(1, files // MANY)
 
 
 class Project:
@@ -56,7 +66,8 @@ class Project:
         self.versions = versions
         self.consulted: set[str] = set()
         self._modules: OrderedDict[str, Module] = OrderedDict()
-        self._kept = 0
+        self._room = room(len(self.files))
+        self._kept = self._dropped = 0
         self._by_name: dict[str, FileFacts] = {facts.module: facts for facts in self.files.values()}
         self._by_end: dict[str, list[FileFacts]] = defaultdict(list)
         for facts in self.files.values():
@@ -70,8 +81,12 @@ class Project:
         self._alike: dict[frozenset[str], frozenset[str]] = {}
 
     def begin(self) -> None:
-        """Note anew which files are looked at."""
+        """Note anew which files are looked at, and forget what would hold too many trees that were let go."""
         self.consulted, self._noted = set(), set()
+        if self._dropped > self._room:
+            self._dropped = 0
+            self._memory, self._behind, self._alike = {}, {}, {}
+            gc.collect()  # a tree that was asked for its functions after it was let go refers to itself
 
     def remember(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> Known:
         """Compute something once; note the files that it was learnt from each time it is asked for.
@@ -86,14 +101,21 @@ class Project:
                 self._memory[key] = compute()
                 behind = frozenset(self.consulted)
                 self._behind[key] = self._alike.setdefault(behind, behind)
+            except BaseException:
+                del self._memory[key]
+                raise
             finally:
-                self.consulted |= outer
-                self._noted = noted
+                outer |= self.consulted
+                self.consulted, self._noted = outer, noted
         known = self._behind.get(key)
         if known and id(known) not in self._noted:
             self._noted.add(id(known))
             self.consulted |= known
         return self._memory[key]  # type: ignore[return-value]  # what was kept under a key is of its type
+
+    def knows(self, key: object) -> bool:
+        """Whether something has been computed, or is being computed."""
+        return key in self._memory
 
     # Modules
 
@@ -109,21 +131,36 @@ class Project:
             module = Module.load(self, facts)
         except Unparsable:
             return None  # it changed since its facts were gathered
-        self._modules[facts.path] = module
-        self._kept += len(module.source)
-        while self._kept > KEPT and len(self._modules) > 1:
-            _, oldest = self._modules.popitem(last=False)
-            self._kept -= len(oldest.source)
-            oldest.let_go()
+        self._keep(module)
         return module
 
+    def adopt(self, trees: Mapping[str, tuple[str, ast.Module]]) -> None:
+        """Keep trees of files that have been parsed already."""
+        for path, (source, tree) in trees.items():
+            if path in self.files:
+                self._keep(Module(self, self.files[path], source, tree))
+
+    def done_with(self, path: str) -> None:
+        """Let the tree of a file that has been checked go first; those of files that wait are asked for."""
+        if path in self._modules:
+            self._modules.move_to_end(path, last=False)
+
+    def _keep(self, module: Module) -> None:
+        self._modules[module.facts.path] = module
+        self._kept += len(module.source)
+        while self._kept > self._room and len(self._modules) > 1:
+            _, oldest = self._modules.popitem(last=False)
+            self._kept -= len(oldest.source)
+            self._dropped += len(oldest.source)
+            oldest.let_go()
+
     def text(self, facts: FileFacts) -> str:
-        """The source of a file, which need not be parsed to look for a word; empty if it cannot be read."""
+        """The code of a file, which need not be parsed to look for a word; empty if it cannot be read."""
         self.consulted.add(facts.path)
         if facts.path in self._modules:
-            return self._modules[facts.path].source
+            return self._modules[facts.path].code
         try:
-            return self.texts.text(facts.path)
+            return uncommented(self.texts.text(facts.path))
         except Unparsable:
             return ""
 
@@ -131,6 +168,15 @@ class Project:
         """Parse the module in which an address of the project is defined."""
         facts = self._by_name.get(address.partition(":")[0])
         return self.module(facts) if facts else None
+
+    def defines(self, address: str) -> bool:
+        """Whether a class or function stands at an address; most questions about it need no tree."""
+        module, _, name = address.partition(":")
+        facts = self._by_name.get(module)
+        if facts is None or facts.names.get(name.partition(".")[0]) not in DEFINED:
+            return False
+        self.consulted.add(facts.path)
+        return True
 
     def find_module(self, dotted: str, importer: FileFacts) -> FileFacts | None:
         """Find the file that `import dotted` means in a file; None for others' libraries."""

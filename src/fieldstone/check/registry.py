@@ -51,6 +51,7 @@ class Rule:
     tier: Tier
     repair: Repair
     calls: frozenset[str]
+    attributes: frozenset[str]
     summary: str
     why: str
     bad: str
@@ -74,6 +75,7 @@ def rule(
     tier: Tier = Tier.DEFAULT,
     repair: Repair = Repair.NONE,
     calls: Iterable[str] = (),
+    attributes: Iterable[str] = (),
 ) -> Callable[[Body], Body]:
     """Make a rule of a function that takes one subject and the File, and yields problems.
 
@@ -82,6 +84,7 @@ def rule(
 
     Most rules about calls are about few: `calls` names these by address (`sqlalchemy.text`) or by their
     last name as it is written (`commit`), and the rule is asked about no others, which saves much time.
+    `attributes` are the last names that a rule about `ast.Attribute` looks for.
     """
 
     def register(body: Body) -> Body:
@@ -97,6 +100,7 @@ def rule(
             tier,
             repair,
             frozenset(calls),
+            frozenset(attributes),
             summary,
             why,
             bad,

@@ -6,6 +6,7 @@ for them. Both steps look at one file at a time, so that both can be spread over
 
 from __future__ import annotations
 
+import ast
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,13 +15,13 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from fieldstone.check.cache import Cache
-from fieldstone.check.checking import checked
+from fieldstone.check.checking import Chosen, checked
 from fieldstone.check.configuration import NO_CONFIGURATION, Configuration, matches
-from fieldstone.check.discovery import asked_for, root_of, sources
+from fieldstone.check.discovery import AskedFor, root_of, sources
 from fieldstone.check.facts import FileFacts
 from fieldstone.check.findings import Finding
-from fieldstone.check.processes import spread
-from fieldstone.check.project import Project
+from fieldstone.check.processes import Team
+from fieldstone.check.project import Project, room
 from fieldstone.check.registry import Rule, Tier
 from fieldstone.check.rules import rules
 from fieldstone.check.texts import Texts
@@ -94,18 +95,20 @@ class Asked:
 
     def cache(self) -> Cache:
         """Read what the last run learnt by the same rules."""
-        return Cache.read(self.root, [*self.codes, repr(self.configuration)])
+        return Cache.read(self.root, [*self.codes, self.configuration.fingerprint])
 
 
 def run(asked: Asked, texts: Texts, wanted: list[Path], cache: Cache, progress: Progress = unseen) -> Report:
     """Check what is wanted of a project, with what a cache knows already."""
     root = asked.root
-    with without_collection():
-        paths = sorted({*sources(root, asked.configuration), *texts.unsaved})
-        facts = gathered(texts, paths, asked.jobs, cache, progress)
-        chosen = [one for one in facts if asked_for(root / one.path, wanted)]
+    with without_collection(), team(asked.jobs) as processes:
+        found_files = {*sources(root, asked.configuration), *texts.unsaved}
+        paths = sorted(found_files, key=lambda path: path.split("/"))
+        facts = gathered(texts, paths, processes, cache, progress)
+        is_asked_for = AskedFor(root, wanted)
+        chosen = [one for one in facts if is_asked_for(one.path)]
         project = Project(root, facts, versions_of(root), texts)
-        found = sorted(found_in(project, chosen, asked, cache, progress))
+        found = sorted(found_in(project, chosen, asked, processes, cache, progress))
     return Report(root, found, len(chosen), sum(one.lines for one in chosen))
 
 
@@ -121,24 +124,46 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def gathered(texts: Texts, paths: list[Path], jobs: int, cache: Cache, progress: Progress) -> list[FileFacts]:
+@contextmanager
+def team(jobs: int) -> Iterator[Team]:
+    """Have processes for a check, and forget afterwards what this one has kept for it."""
+    processes = Team(jobs)
+    try:
+        yield processes
+    finally:
+        processes.dismiss()
+        prepare(None, [], NO_CONFIGURATION)
+
+
+def gathered(
+    texts: Texts, paths: list[str], processes: Team, cache: Cache, progress: Progress
+) -> list[FileFacts]:
     """Gather the facts of files below a root; of those that did not change, from the cache."""
     known = {path: cache.facts(texts, path) for path in paths}
     missing = [path for path, facts in known.items() if facts is None]
-    done = spread(texts.facts, missing, jobs)
+    if missing:
+        processes.prepare(len(missing), begin, texts, room(len(paths)))
+    done = processes.spread(gather_one, missing)
     for path, facts in zip(missing, progress("Reading", done, len(missing)), strict=True):
-        known[path] = facts
+        known[path] = facts.interned()
         cache.keep_facts(texts, path, facts)
     return [facts for facts in known.values() if facts]
 
 
 def found_in(
-    project: Project, files: list[FileFacts], asked: Asked, cache: Cache, progress: Progress
+    project: Project,
+    files: list[FileFacts],
+    asked: Asked,
+    processes: Team,
+    cache: Cache,
+    progress: Progress,
 ) -> Iterator[Finding]:
     """Run the rules over files; where nothing changed that counts, the cache knows the findings."""
     known = {facts.path: cache.findings(project, facts.path) for facts in files}
     missing = [path for path, findings in known.items() if findings is None]
-    done = spread(check_one, missing, asked.jobs, prepare, (project, asked.codes, asked.configuration))
+    if missing:
+        processes.prepare(len(missing), prepare, project, asked.codes, asked.configuration)
+    done = processes.spread(check_one, missing)
     for path, (findings, consulted) in zip(missing, progress("Checking", done, len(missing)), strict=True):
         known[path] = findings
         cache.keep_findings(project, path, findings, consulted)
@@ -148,20 +173,48 @@ def found_in(
 
 @dataclass
 class Worker:
-    """What a process needs to check a file; set once, before the first."""
+    """What a process needs to gather from files and to check them; set once, before the first.
 
+    The trees of files that rules may speak of are kept from the first step for the second, as far as there
+    is room for them: to parse is a quarter of the work.
+    """
+
+    texts: Texts | None = None
+    trees: dict[str, tuple[str, ast.Module]] = field(default_factory=dict)
+    room: int = 0
     project: Project | None = None
-    rules: list[Rule] = field(default_factory=list)
+    chosen: Chosen = field(default_factory=lambda: Chosen([]))
     configuration: Configuration = NO_CONFIGURATION
 
 
 WORKER = Worker()
 
 
-def prepare(project: Project, codes: list[str], configuration: Configuration) -> None:
-    """Get a process ready."""
-    WORKER.project, WORKER.configuration = project, configuration
-    WORKER.rules = [rules()[code] for code in codes]
+def begin(texts: Texts, free: int) -> None:
+    """Get a process ready to gather facts, and to keep the trees of so many characters."""
+    WORKER.texts, WORKER.trees, WORKER.room = texts, {}, free
+
+
+def gather_one(path: str) -> FileFacts:
+    """Gather the facts of one file in a process that is ready."""
+    assert WORKER.texts is not None
+    return WORKER.texts.facts(path, keep)
+
+
+def keep(facts: FileFacts, source: str, tree: ast.Module) -> None:
+    """Keep the tree of a file that will be asked for again."""
+    if facts.matters and len(source) <= WORKER.room:
+        WORKER.trees[facts.path] = source, tree
+        WORKER.room -= len(source)
+
+
+def prepare(project: Project | None, codes: list[str], configuration: Configuration) -> None:
+    """Get a process ready to check; without a project it forgets what it knew."""
+    WORKER.texts, WORKER.project, WORKER.configuration = None, project, configuration
+    WORKER.chosen = Chosen([rules()[code] for code in codes])
+    if project:
+        project.adopt(WORKER.trees)
+    WORKER.trees = {}
 
 
 def check_one(path: str) -> tuple[list[Finding], list[str]]:
@@ -169,7 +222,8 @@ def check_one(path: str) -> tuple[list[Finding], list[str]]:
     project = WORKER.project
     assert project is not None
     project.begin()
-    findings = list(checked(project, project.files[path], WORKER.rules, WORKER.configuration))
+    findings = list(checked(project, project.files[path], WORKER.chosen, WORKER.configuration))
+    project.done_with(path)
     return findings, sorted(project.consulted)
 
 

@@ -86,6 +86,7 @@ BUILDING = frozenset(
     }
 )
 ONE = frozenset({"first", "one", "one_or_none", "scalar_one", "scalar_one_or_none", "scalar", "fetchone"})
+JOINING = frozenset({"join", "outerjoin", "join_from", "outerjoin_from", "select_from"})
 ALL = frozenset({"all", "fetchall", "fetchmany", "partitions"})
 QUERY_ENDS = frozenset(
     {"all", "first", "one", "one_or_none", "scalar", "get", "count", "update", "delete", "exists"}
@@ -104,7 +105,7 @@ def built(select: Select, method: str, call: ast.Call, module: Module, arguments
     if method not in BUILDING:
         return UNKNOWN
     clauses = select.clauses | {method} | ({"limit", "offset"} if method == "slice" else frozenset())
-    changed = replace(select, clauses=clauses)
+    changed = replace(select, clauses=clauses, fixed=select.fixed | fixed_by(select, call, method, module))
     if method in {"union", "union_all", "from_statement", "with_only_columns", "add_columns"}:
         return replace(changed, entities=(UNKNOWN,))
     if method == "returning":
@@ -112,6 +113,42 @@ def built(select: Select, method: str, call: ast.Call, module: Module, arguments
     if method == "options":
         return with_options(changed, list(call.args), module)
     return changed
+
+
+def fixed_by(select: Select, call: ast.Call, method: str, module: Module) -> frozenset[str]:
+    """The columns that conditions compare for equality with one value: `Task.project_id == project.id`."""
+    if method == "filter_by" and not select.clauses & JOINING:
+        return frozenset(f".{given.arg}" for given in call.keywords if given.arg)
+    if method not in {"where", "filter"}:
+        return frozenset()
+    compared = (
+        (condition.left, condition.comparators[0])
+        for condition in call.args
+        if isinstance(condition, ast.Compare) and isinstance(condition.ops[0], ast.Eq)
+    )
+    return frozenset(
+        column
+        for left, right in compared
+        if (column := column_named(left, module)) and is_one_value(right, module)
+    )
+
+
+def is_one_value(node: ast.expr, module: Module) -> bool:
+    """Whether an expression is a constant, a variable or an attribute of one, and no column."""
+    if isinstance(node, ast.Constant):
+        return True
+    spelled = names.dotted(node)
+    return spelled is not None and ".c." not in spelled and column_named(node, module) is None
+
+
+def column_named(node: ast.expr, module: Module) -> str | None:
+    """The column that `Task.project_id` or `col(Task.project_id)` names."""
+    if isinstance(node, ast.Call) and module.address(node.func) == "sqlmodel.col" and node.args:
+        node = node.args[0]
+    if not isinstance(node, ast.Attribute):
+        return None
+    owner = table(module.project, module.address(node.value))
+    return f"{owner.address}.{node.attr}" if owner else None
 
 
 def with_options(select: Select, options: list[ast.expr], module: Module) -> Select:
@@ -192,7 +229,11 @@ def entity_value(
     if isinstance(entity, Named):
         known = table(project, entity.address)
         if known:
-            return born(Thing(known.address, Status.PERSISTENT, session, select.loaded, origin=line))
+            starts = (".", f"{known.address}.")
+            fixed = frozenset(one.rpartition(".")[2] for one in select.fixed if one.startswith(starts))
+            return born(
+                Thing(known.address, Status.PERSISTENT, session, select.loaded, origin=line, fixed=fixed)
+            )
         return UNKNOWN
     if isinstance(entity, Attr):
         owner = model(project, entity.model)

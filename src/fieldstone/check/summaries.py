@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from fieldstone.check.evaluation import Evaluation
-from fieldstone.check.events import unheard
 from fieldstone.check.flow import Flow
 from fieldstone.check.lookup import decorated_as, last_name
 from fieldstone.check.modules import Function
@@ -31,9 +29,6 @@ from fieldstone.check.values import (
     either,
     joined,
 )
-
-if TYPE_CHECKING:
-    from fieldstone.check.analysis import Analysis
 
 HARMLESS = frozenset({"staticmethod", "classmethod", "override", "final"})
 
@@ -145,11 +140,10 @@ class Transfer:
         return replace(thing, session=key, expired=expired, status=status, origin=line)
 
 
-def summarised(analysis: Analysis, function: Function) -> Summary:
-    """Analyse a function, telling nobody."""
-    flow = Flow(analysis, function, unheard)
+def summarised(flow: Flow) -> Summary:
+    """Run a function, and sum up what it did."""
     parameters = flow.enter()
-    ends = flow.run(function.node.body)
+    ends = flow.run(flow.function.node.body)
     states = [state for _, state in flow.returned] + ([flow.state] if ends else [])
     result: Value | None = None
     for value, _ in flow.returned:

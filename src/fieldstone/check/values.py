@@ -98,7 +98,8 @@ class Select:
     """A statement being built, or a legacy Query: what it gives, and which clauses were said.
 
     `loaded` holds the relationships that its options load, as paths ("project", "project.owner");
-    None if an option cannot be read. `sqlmodel` says whose `select` made it.
+    None if an option cannot be read. `sqlmodel` says whose `select` made it. `fixed` are the columns, by
+    their class, that are compared for equality with one value.
     """
 
     entities: tuple[Value, ...]
@@ -108,6 +109,7 @@ class Select:
     sqlmodel: bool | None = None
     kind: str = "select"
     session: str | None = None
+    fixed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,8 @@ class Thing:
     """What is known of an instance, or of all elements of a list of instances.
 
     `loaded` holds the relationships surely loaded by the query that gave it; None means that any may
-    be. `kept` are attributes set since it expired. `session` is the key of its session.
+    be. `kept` are attributes set since it expired. `session` is the key of its session. `fixed` are columns
+    that its query says are the same in all its rows.
     """
 
     model: str
@@ -217,6 +220,7 @@ class Thing:
     expired: Expiry | None = None
     kept: frozenset[str] = frozenset()
     origin: int = 0
+    fixed: frozenset[str] = frozenset()
 
     def has(self, relationship: str) -> bool:
         """Whether a relationship may be loaded."""
@@ -301,7 +305,8 @@ def same_rows(one: Select, other: Select) -> Value:
     if (one.entities, one.kind, one.sqlmodel) != (other.entities, other.kind, other.sqlmodel):
         return UNKNOWN
     loaded = None if one.loaded is None or other.loaded is None else one.loaded | other.loaded
-    return replace(one, loaded=loaded, joined=one.joined & other.joined, clauses=one.clauses | other.clauses)
+    joined, clauses, fixed = one.joined & other.joined, one.clauses | other.clauses, one.fixed & other.fixed
+    return replace(one, loaded=loaded, joined=joined, clauses=clauses, fixed=fixed)
 
 
 NONE = Plain("None")
@@ -319,4 +324,5 @@ def common(one: Thing, other: Thing) -> Thing:
         loaded=loaded,
         expired=one.expired if one.expired and other.expired else None,
         kept=one.kept | other.kept,
+        fixed=one.fixed & other.fixed,
     )

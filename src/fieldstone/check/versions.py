@@ -54,6 +54,11 @@ class Versions:
         """Whether the project names a library."""
         return library in self.named
 
+    @property
+    def fingerprint(self) -> str:
+        """The same text in every process, as long as the files say the same."""
+        return repr((sorted(self.known.items()), sorted(self.named)))
+
 
 NO_VERSIONS = Versions()
 

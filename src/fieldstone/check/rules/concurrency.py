@@ -159,6 +159,6 @@ def scoped(address: str, file: File) -> bool:
     for facts in file.project.files.values():
         if any(file.project.address(facts, spelled) == address for spelled in facts.depends):
             module = file.project.module(facts)
-            if module and re.search(r"scope\s*=\s*['\"]function", module.source):
+            if module and re.search(r"scope\s*=\s*['\"]function", module.code):
                 return True
     return False

@@ -129,12 +129,12 @@ def turned_on(project: Project) -> bool:
             for facts in project.files.values()
             if any(target.startswith("sqlalchemy.event") for target in facts.imports.values())
         )
-        return any(module is not None and "foreign_keys" in module.source for module in listening)
+        return any(module is not None and "foreign_keys" in module.code for module in listening)
 
     return project.remember("foreign_keys", spoken, False)
 
 
-@rule("FS110", "create-all-beside-migrations", ast.Attribute, tier=Tier.OPT_IN)
+@rule("FS110", "create-all-beside-migrations", ast.Attribute, tier=Tier.OPT_IN, attributes={"create_all"})
 def create_all_beside_migrations(node: ast.Attribute, file: File) -> Iterator[Problem]:
     """Tables are made by `create_all` in a project that has migrations.
 
@@ -153,7 +153,7 @@ def create_all_beside_migrations(node: ast.Attribute, file: File) -> Iterator[Pr
     Fine:
     Tests, scripts, and projects without migrations.
     """
-    if node.attr != "create_all" or file.module.facts.trial or by_hand(node, file.module):
+    if file.module.facts.trial or by_hand(node, file.module):
         return
     spelled = names.dotted(node) or ""
     if "metadata" in spelled.lower() and any(facts.revision for facts in file.project.files.values()):

@@ -172,7 +172,7 @@ def shared_mutable_column_default(call: ast.Call, file: File) -> Iterator[Proble
     """
     if file.module.address(call.func) not in names.COLUMNS or any(map(copies, call.args)):
         return
-    if "associate_with(" in file.module.source or in_revision(call, file.module):
+    if "associate_with(" in file.module.code or in_revision(call, file.module):
         return
     given = names.keyword(call, "default")
     if isinstance(given, ast.Dict | ast.List | ast.Set):

@@ -11,15 +11,17 @@ from fieldstone.check.annotations import SESSION_NAMES
 from fieldstone.check.binding import bound_in, mentions
 from fieldstone.check.callers import Passed, passed, read_inside
 from fieldstone.check.events import Called, Loop, Place, Read
+from fieldstone.check.fields import Relation
 from fieldstone.check.findings import Problem
 from fieldstone.check.lookup import last_name
+from fieldstone.check.models import Model, table
 from fieldstone.check.modules import Module, blocks
 from fieldstone.check.registry import File, Tier, rule
 from fieldstone.check.routes import parameters_of
 from fieldstone.check.sessioncalls import STATEMENTS
 from fieldstone.check.statements import QUERY_ENDS
 from fieldstone.check.trees import walk
-from fieldstone.check.values import Many, Select, Session, Status
+from fieldstone.check.values import Many, Select, Session, Status, Thing
 
 # Names that say that a loop is over few things of many rows each, or over tries.
 FEW = re.compile(
@@ -251,10 +253,13 @@ def relationship_in_loop(read: Read, file: File) -> Iterator[Problem]:
             print(task.project.name)
 
     Fine:
-    Relationships with `lazy="selectin"` or `"joined"` are loaded with their rows.
+    Relationships with `lazy="selectin"` or `"joined"` are loaded with their rows. Where the query fixes the
+    parent, `where(Task.project_id == key)`, the first turn loads it and the others find it in the session.
     """
     thing, relation = read.thing, read.relation
     if relation is None or relation.lazy != "select" or file.module.facts.trial or file.module.script:
+        return
+    if one_parent(read.model, relation, thing):
         return
     path = f"{read.model.name}.{read.name}"
     called = passed_in_loop(read, file)
@@ -280,6 +285,20 @@ def relationship_in_loop(read: Read, file: File) -> Iterator[Problem]:
     )
 
 
+def one_parent(owner: Model, relation: Relation, thing: Thing) -> bool:
+    """Whether all rows of a query have one parent, since it says which: one statement loads it."""
+    target = table(owner.project, relation.target)
+    if relation.many or target is None:
+        return False
+    keys = [column.foreign_key or "" for column in owner.columns.values() if column.foreign_key]
+    leading = [
+        name
+        for name, column in owner.columns.items()
+        if (column.foreign_key or "").rpartition(".")[0].rpartition(".")[2] == target.tablename
+    ]
+    return "?" not in keys and len(leading) == 1 and leading[0] in thing.fixed
+
+
 def passed_in_loop(read: Read, file: File) -> Passed | None:
     """The call that passes the function rows in a loop whose query did not load the relationship."""
     name, function = read.node.value, read.place.function
@@ -289,7 +308,8 @@ def passed_in_loop(read: Read, file: File) -> Passed | None:
         return None
     for one in passed(file.analysis, function, name.id):
         if one.repeated and not one.asynchronous and not one.thing.has(read.name):
-            return one
+            relation = read.model.relations[read.name]
+            return None if one_parent(read.model, relation, one.thing) else one
     return None
 
 

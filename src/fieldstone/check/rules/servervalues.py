@@ -45,7 +45,7 @@ def server_onupdate_not_refreshed(read: Read, file: File) -> Iterator[Problem]:
         return
     if read.session is None or not read.session.asynchronous or row is None or "." in row:
         return
-    if not computed(read.model.columns[read.name]) or "eager_defaults" in read.model.module.source:
+    if not computed(read.model.columns[read.name]) or "eager_defaults" in read.model.module.code:
         return
     saved = saved_before(read, row)
     if saved is not None:

@@ -11,7 +11,11 @@ from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
 from fieldstone.check.gathering import expires
 from fieldstone.check.modules import Module
 from fieldstone.check.registry import File, rule
+from fieldstone.check.trees import walk
 from fieldstone.check.values import Engine
+
+# What commits at once, when its block ends, or in what it is given.
+COMMITTING = frozenset({"commit", "begin", "run_sync"})
 
 
 @rule("FS101", "async-expire-on-commit", ast.Call, repair=Repair.UNSAFE, calls=names.SESSIONS | names.MAKERS)
@@ -29,9 +33,12 @@ def async_expire_on_commit(call: ast.Call, file: File) -> Iterator[Problem]:
         async_session = async_sessionmaker(engine, expire_on_commit=False)
 
     Fine:
-    A variable that only shares the class's name, and sessions of tests.
+    A variable that only shares the class's name, sessions of tests, and a session that only the function
+    uses which opens it, and that is never committed there.
     """
-    if not file.module.facts.trial and makes_async_sessions(call, file.module) and expires(call):
+    if file.module.facts.trial or not makes_async_sessions(call, file.module):
+        return
+    if expires(call) and not never_committed(call, file.module):
         spelled = file.module.text(call.func)
         yield Problem(
             call,
@@ -52,6 +59,29 @@ def makes_async_sessions(call: ast.Call, module: Module) -> bool:
         return True
     kind = module.address(names.keyword(call, "class_"))
     return address == "sqlalchemy.orm.sessionmaker" and kind in names.ASYNC_SESSIONS
+
+
+def never_committed(call: ast.Call, module: Module) -> bool:
+    """Whether a session is opened in a function that gives it to nobody else and never commits."""
+    item = module.parents.get(call)
+    around = next(
+        (above for above in module.above(call) if isinstance(above, ast.FunctionDef | ast.AsyncFunctionDef)),
+        None,
+    )
+    if around is None or not isinstance(item, ast.withitem) or not isinstance(item.optional_vars, ast.Name):
+        return False
+    name = item.optional_vars.id
+    uses = (node for node in walk(around) if isinstance(node, ast.Name) and node.id == name)
+    return all(use is item.optional_vars or only_reads(use, module) for use in uses)
+
+
+def only_reads(use: ast.Name, module: Module) -> bool:
+    """Whether a session is only asked for what commits nothing."""
+    asked = module.parents.get(use)
+    if not isinstance(asked, ast.Attribute) or asked.attr in COMMITTING:
+        return False
+    call = module.parents.get(asked)
+    return isinstance(call, ast.Call) and call.func is asked
 
 
 def kept(call: ast.Call, module: Module) -> Edit:

@@ -287,7 +287,7 @@ def untracked(column: Column) -> bool:
     ]
     addresses = {column.module.address(node) for node in spelled}
     watched = any("Mutable" in (names.dotted(node) or "") for node in spelled)
-    return bool(addresses & UNTRACKED) and not watched and "associate_with(" not in column.module.source
+    return bool(addresses & UNTRACKED) and not watched and "associate_with(" not in column.module.code
 
 
 def taken_care_of(read: Read) -> bool:

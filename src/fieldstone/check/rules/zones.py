@@ -18,9 +18,19 @@ from fieldstone.check.trees import walk
 from fieldstone.check.values import Named, Select
 
 ASYNCPG = "postgresql+asyncpg"
+STORING = frozenset({"values", "on_conflict_do_update"})
 
 
-@rule("FS014", "datetime-zone-mismatch", Model, ast.Attribute, Written, Called, severity=Severity.ERROR)
+@rule(
+    "FS014",
+    "datetime-zone-mismatch",
+    Model,
+    ast.Attribute,
+    Written,
+    Called,
+    severity=Severity.ERROR,
+    attributes={"timezone", "timedelta", "UTC", "datetime"},
+)
 def datetime_zone_mismatch(
     subject: Model | ast.Attribute | Written | Called, file: File
 ) -> Iterator[Problem]:
@@ -67,8 +77,6 @@ def of_fields(found: Model, file: File) -> Iterator[Problem]:
 
 def module_of_the_class(node: ast.Attribute, file: File) -> Iterator[Problem]:
     """Find names of the module `datetime` that are asked of its class."""
-    if node.attr not in {"timezone", "timedelta", "UTC", "datetime"}:
-        return
     if file.module.address(node.value) == "datetime.datetime" and not file.module.shadowed(node.value):
         yield Problem(
             node,
@@ -115,6 +123,8 @@ def is_datetime(column: Column) -> bool:
 
 def stored_times(event: Written | Called, file: File) -> Iterator[Problem]:
     """Find times that code, or a client, puts into a column which refuses them."""
+    if isinstance(event, Called) and event.method is not None and event.method not in STORING:
+        return
     if file.module.facts.trial:
         return
     asyncpg = ASYNCPG in file.project.schemes
@@ -152,7 +162,7 @@ def stored(event: Written | Called, file: File) -> Iterator[tuple[Model, str, as
         return
     select = event.receiver if isinstance(event.receiver, Select) else None
     entity = select.entities[0] if select and select.kind in {"insert", "update"} else None
-    written = event.method in {"values", "on_conflict_do_update"} and isinstance(entity, Named)
+    written = event.method in STORING and isinstance(entity, Named)
     address = entity.address if written and isinstance(entity, Named) else None
     made = table(file.project, address or (event.address if event.method is None else None))
     if made is None:
