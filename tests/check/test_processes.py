@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from fieldstone.check.processes import PARCEL, Team
 from fieldstone.check.running import Options, check
+from fieldstone.errors import Unavailable
 
 HELD: list[int] = []
 
@@ -25,6 +27,12 @@ def added(item: int) -> tuple[int, int]:
 def refused(item: int) -> int:
     if item == 3 * PARCEL:
         raise LookupError("there is no such item")
+    return item
+
+
+def ended(item: int) -> int:
+    if item == 3 * PARCEL:
+        os.kill(os.getpid(), signal.SIGKILL)
     return item
 
 
@@ -57,6 +65,12 @@ def test_what_a_process_raises_is_raised(team: Team) -> None:
     team.prepare(20 * PARCEL, hold, 1)
     with pytest.raises(LookupError, match="there is no such item"):
         list(team.spread(refused, range(20 * PARCEL)))
+
+
+def test_a_process_that_is_ended_from_outside_is_told_of(team: Team) -> None:
+    team.prepare(20 * PARCEL, hold, 1)
+    with pytest.raises(Unavailable, match=r"ended from outside \(exit code -9\), mostly for want of memory"):
+        list(team.spread(ended, range(20 * PARCEL)))
 
 
 def test_several_processes_find_what_one_finds(tmp_path: Path) -> None:

@@ -12,8 +12,11 @@ import pickle
 import sys
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from fieldstone.errors import Unavailable
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -57,7 +60,8 @@ class Team:
         told = older if FORKS else self.members  # what forks knows it already
         message = pickle.dumps((work, given)) if told else b""
         for member in told:
-            member.connection.send_bytes(message)
+            with heard_of(member):
+                member.connection.send_bytes(message)
         for member in told:
             received(member)
 
@@ -90,7 +94,8 @@ class Team:
             while len(member.waiting) < AHEAD and any(parcels):
                 parcel = parcels[place].popleft() if parcels[place] else max(parcels, key=len).pop()
                 member.waiting.append(parcel)
-                member.connection.send((each, (work, [items[number] for number in parcel])))
+                with heard_of(member):
+                    member.connection.send((each, (work, [items[number] for number in parcel])))
                 self.homes.update((items[number], place) for number in parcel)
 
     def _received(self) -> dict[int, Any]:
@@ -141,8 +146,9 @@ def serve(connection: Connection) -> None:
 
 
 def received(member: Member) -> Any:
-    """Take what a process has done. Raises what it raised."""
-    result, error = member.connection.recv()
+    """Take what a process has done. Raises what it raised, and Unavailable where it was ended."""
+    with heard_of(member):
+        result, error = member.connection.recv()
     if error is not None:
         raise error
     return result
@@ -156,3 +162,16 @@ def each(work: Callable[[Item], Result], items: list[Item]) -> list[Result]:
 def processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def heard_of(member: Member) -> Iterator[None]:
+    """Say what it means that a process does not answer."""
+    try:
+        yield
+    except (EOFError, OSError) as error:
+        member.process.join()
+        raise Unavailable(
+            f"A process of the check was ended from outside (exit code {member.process.exitcode}), mostly "
+            "for want of memory. Check again with --jobs 1, or part of the project."
+        ) from error
