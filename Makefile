@@ -4,7 +4,7 @@
 #   make test    run all tests on SQLite and PostgreSQL (ARGS="-k name" to choose)
 #   make check   lint, format and types
 #   make bench   race Fieldstone against other stacks (QUICK=1, ONLY="E1 sqlite asgi", STACKS="s1 s7 fieldstone")
-#   make fuzz    send the task app twenty times as many made-up requests as the tests do
+#   make fuzz    send the task app ten times as many made-up requests as the tests do
 #   make docs    run every code block of README.md and docs/
 #   make lock    write the lock files anew from pyproject.toml
 #   make clean   remove the environment and all caches
