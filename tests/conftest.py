@@ -27,13 +27,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Let collections of garbage pass by what stays: they would take half a second each."""
+    """Let collections of garbage pass by what stays, half a second each, and compile no more to files.
+
+    A module that a test writes twice within a second would stay the first.
+    """
     gc.collect()
     gc.freeze()
-
-
-def pytest_runtestloop() -> None:
-    """Compile no more to files: a module that a test writes twice within a second would stay the first."""
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 

@@ -29,7 +29,7 @@ def upgrade():
 
 def linted(directory: Path, body: str, *, dialect: str = "postgresql", down: bool = True) -> list[Finding]:
     lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
-    file = directory / f"r{len(list(directory.iterdir()))}.py"
+    file = directory / f"r{len(list(directory.glob('*.py')))}.py"
     for other in directory.glob("r*.py"):
         other.unlink()
     file.write_text(f'"""Do it."""{HEAD}{lines}' + ("\ndef downgrade(): ...\n" if down else ""))
