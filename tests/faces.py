@@ -48,6 +48,11 @@ class Face:
     def dialect(self) -> Dialect:
         return self.database.dialect
 
+    @property
+    def alone(self) -> Any:
+        """Give what stands in a session's place for a verb that is a transaction of its own."""
+        return self.database.async_autocommit if self.is_async else self.database.autocommit
+
     async def __call__(
         self, verb: Callable[..., Any], session: AnySession, /, *args: Any, **kwargs: Any
     ) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
 
 import pytest
 from sqlmodel import Session, col, select
@@ -40,35 +39,31 @@ def peeked(session: Session, key: int) -> str:
     return project.name
 
 
-def autocommit(face: Face) -> Any:
-    return face.database.async_autocommit if face.is_async else face.database.autocommit
-
-
 async def test_a_verb_is_a_transaction_of_its_own(stored: Face) -> None:
-    assert await stored(renamed, autocommit(stored), 1, name="Gemini") == "Apollo"
+    assert await stored(renamed, stored.alone, 1, name="Gemini") == "Apollo"
     async with stored.transaction(read_only=True) as session:
         assert (await stored(get, session, Project, 1, ProjectRead)).name == "Gemini"
 
 
 async def test_a_verb_that_only_reads_is_held_to_it(stored: Face) -> None:
     with pytest.raises(ReadOnlyTransaction):
-        await stored(peeked, autocommit(stored), 1)
-    assert await stored(renamed, autocommit(stored), 1) == "Apollo"
+        await stored(peeked, stored.alone, 1)
+    assert await stored(renamed, stored.alone, 1) == "Apollo"
 
 
 async def test_writes_are_stored_and_refused_as_in_a_transaction(stored: Face) -> None:
-    await stored(create, autocommit(stored), Worker, {"id": "@new", "name": "New"})
-    await stored(patch, autocommit(stored), Worker, "@new", {"name": "Newer"})
-    assert (await stored(get, autocommit(stored), Worker, "@new", WorkerRead)).name == "Newer"
-    await stored(delete, autocommit(stored), Worker, "@new")
+    await stored(create, stored.alone, Worker, {"id": "@new", "name": "New"})
+    await stored(patch, stored.alone, Worker, "@new", {"name": "Newer"})
+    assert (await stored(get, stored.alone, Worker, "@new", WorkerRead)).name == "Newer"
+    await stored(delete, stored.alone, Worker, "@new")
     with pytest.raises(NotFound, match="No Worker with key '@new' was found"):
-        await stored(get, autocommit(stored), Worker, "@new", WorkerRead)
+        await stored(get, stored.alone, Worker, "@new", WorkerRead)
     with pytest.raises(Conflict, match="another row already has this value"):
-        await stored(create, autocommit(stored), Worker, {"id": "@ada", "name": "Twin"})
+        await stored(create, stored.alone, Worker, {"id": "@ada", "name": "Twin"})
 
 
 async def test_an_async_call_gives_something_to_await(stored: Face) -> None:
-    outcome = get(autocommit(stored), Task, 1, SubtaskRead)
+    outcome = get(stored.alone, Task, 1, SubtaskRead)
     assert inspect.iscoroutine(outcome) == stored.is_async
     if inspect.iscoroutine(outcome):
         await outcome
@@ -88,7 +83,7 @@ async def test_a_direct_body_that_gives_way_leaves_the_call_to_the_ordinary_one(
         yield Ask("SELECT 1")
         raise GiveWay
 
-    assert await stored(named, autocommit(stored), 1) == "Apollo"
+    assert await stored(named, stored.alone, 1) == "Apollo"
     assert called[-1] == "ordinary"
     async with stored.transaction() as session:
         called.clear()

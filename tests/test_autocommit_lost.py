@@ -41,21 +41,17 @@ async def face(
         yield Face(database, request.param)
 
 
-def alone(face: Face) -> Any:
-    return face.database.async_autocommit if face.is_async else face.database.autocommit
-
-
 @pytest.mark.parametrize("delivered", [True, False], ids=["delivered", "lost"])
 @pytest.mark.parametrize("name", WRITES)
 async def test_a_write_whose_answer_was_lost_has_an_unknown_outcome(
     face: Face, wire: tuple[Wire, str], name: str, delivered: bool
 ) -> None:
     verb, arguments, options, mark = WRITES[name]
-    assert await face(get, alone(face), Worker, "@ada", WorkerRead)
+    assert await face(get, face.alone, Worker, "@ada", WorkerRead)
     wire[0].deliver, wire[0].cut_at = delivered, mark.encode()
     with pytest.raises(CommitOutcomeUnknown, match=r"may or may not be stored\. Read it back"):
-        await face(verb, alone(face), *arguments, **options)
-    assert await face(get, alone(face), Worker, "@grace", WorkerRead), "another connection is taken"
+        await face(verb, face.alone, *arguments, **options)
+    assert await face(get, face.alone, Worker, "@grace", WorkerRead), "another connection is taken"
     assert await is_done(face, name) is delivered, "both outcomes happen, and look alike from here"
 
 
@@ -73,6 +69,6 @@ async def is_done(face: Face, name: str) -> bool:
 
 
 async def test_a_read_whose_answer_was_lost_is_asked_again(face: Face, wire: tuple[Wire, str]) -> None:
-    assert await face(get, alone(face), Worker, "@ada", WorkerRead)
+    assert await face(get, face.alone, Worker, "@ada", WorkerRead)
     wire[0].cut_at = KEY.encode()
-    assert (await face(get, alone(face), Worker, KEY, WorkerRead)).name == "Goes"
+    assert (await face(get, face.alone, Worker, KEY, WorkerRead)).name == "Goes"

@@ -83,10 +83,6 @@ def directly(face: Face) -> Any:
     return made(Sessionless(face.database))
 
 
-def autocommit(face: Face) -> Any:
-    return face.database.async_autocommit if face.is_async else face.database.autocommit
-
-
 Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
@@ -178,7 +174,7 @@ async def test_reads_give_the_same_without_a_session(stored: Face) -> None:
         session.add(Car(id=1, owner_id="@ada"))
     for name, one_read in READS.items():
         expected = await outcome(stored, one_read)
-        target = autocommit(stored) if name in REFUSED else directly(stored)
+        target = stored.alone if name in REFUSED else directly(stored)
         for _ in range(2):  # the second time from what was prepared
             assert await outcome(stored, one_read, target) == expected, name
 
@@ -206,7 +202,7 @@ async def test_deleted_rows_stay_hidden(face: Face) -> None:
     assert [[one.id for one in board.cards] for board in boards] == [[1], [4]]
     assert await face(count, directly(face), every) == 2
     assert not await face(exists, directly(face), every.where(col(Card.id) == 2))
-    assert await face(count, autocommit(face), including_deleted(every)) == 4
+    assert await face(count, face.alone, including_deleted(every)) == 4
 
 
 async def test_what_writes_is_refused_as_in_a_read_only_transaction(stored: Face) -> None:
@@ -218,15 +214,15 @@ async def test_what_writes_is_refused_as_in_a_read_only_transaction(stored: Face
         for effect in effects:
             counting: Any = ALL.order_by(None).order_by(effect)
             with pytest.raises(ReadOnlyTransaction):
-                await stored(fetch, autocommit(stored), counting, SubtaskRead)
+                await stored(fetch, stored.alone, counting, SubtaskRead)
         with pytest.raises(ReadOnlyTransaction):
-            await stored(fetch, autocommit(stored), ALL.with_for_update(), SubtaskRead)
+            await stored(fetch, stored.alone, ALL.with_for_update(), SubtaskRead)
 
 
 async def test_statements_are_still_heard(stored: Face) -> None:
     expected = await stored(fetch, directly(stored), ALL, TaskFull)
     with count_statements(stored.database) as statements:
-        assert await stored(fetch, autocommit(stored), ALL, TaskFull) == expected
+        assert await stored(fetch, stored.alone, ALL, TaskFull) == expected
     assert len(statements) == plan(Task, TaskFull).budget
 
 
@@ -245,7 +241,7 @@ async def test_who_listens_to_sessions_hears_one(stored: Face) -> None:
         begun.clear()
         event.listen(target, name, begin)
         try:
-            await stored(get, autocommit(stored), Task, 1, TaskFull)
+            await stored(get, stored.alone, Task, 1, TaskFull)
         finally:
             event.remove(target, name, begin)
         assert begun, name
@@ -254,7 +250,7 @@ async def test_who_listens_to_sessions_hears_one(stored: Face) -> None:
 
 async def test_connections_come_back_whatever_happens(stored: Face) -> None:
     for one_read in READS.values():
-        await outcome(stored, one_read, autocommit(stored))
+        await outcome(stored, one_read, stored.alone)
     database = stored.database
     engine = database.async_engine.sync_engine if stored.is_async else database.engine
     pool: Any = engine.pool
@@ -351,7 +347,7 @@ async def test_a_read_of_several_statements_keeps_to_a_transaction_where_that_se
             assert await face(fetch, directly(face), ALL, SubtaskRead) == []
             with pytest.raises(AssertionError, match="gave way"):
                 await face(fetch, directly(face), ALL, TaskFull)
-            assert await face(fetch, autocommit(face), ALL, TaskFull) == []
+            assert await face(fetch, face.alone, ALL, TaskFull) == []
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
@@ -375,7 +371,7 @@ async def test_a_read_that_meets_broken_connections_takes_another(
                 )
             )
         for _ in range(3):
-            assert await face(count, autocommit(face), ALL) == 0
+            assert await face(count, face.alone, ALL) == 0
 
 
 async def test_a_cancelled_read_leaves_nothing_behind(stored: Face) -> None:

@@ -103,10 +103,6 @@ def ordinary(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return rows
 
 
-def alone(face: Face) -> Any:
-    return face.database.async_autocommit if face.is_async else face.database.autocommit
-
-
 async def outcome_of(face: Face, session: Any, case: Case) -> Any:
     model, data, options, _ = case
     try:
@@ -128,7 +124,7 @@ async def test_both_ways_are_one(filled: Face, name: str, ordinary: list[Any]) -
         left = await face.run(session, stored_rows)
         await face.rollback(session)
     ordinary.clear()
-    found = await outcome_of(face, alone(face), case)
+    found = await outcome_of(face, face.alone, case)
     assert bool(ordinary) is not case[3]
     async with face.transaction(read_only=True) as session:
         stored = await face.run(session, stored_rows)
@@ -138,14 +134,14 @@ async def test_both_ways_are_one(filled: Face, name: str, ordinary: list[Any]) -
 async def test_postgresql_needs_one_statement_and_sqlite_two(filled: Face) -> None:
     for data, needed in (({"code": "n"}, (1, 1)), ({"code": "n", "name": "N"}, (1, 2))):
         with count_statements(filled.database) as statements:
-            await filled(upsert, alone(filled), Item, data, **BY_CODE)
+            await filled(upsert, filled.alone, Item, data, **BY_CODE)
         assert len(statements) == needed[filled.dialect == "sqlite"], statements
 
 
 async def test_each_change_has_its_own_moment(filled: Face) -> None:
     moments = []
     for name in ("1", "2"):
-        found = await filled(upsert, alone(filled), Item, {"code": "a", "name": name}, **BY_CODE)
+        found = await filled(upsert, filled.alone, Item, {"code": "a", "name": name}, **BY_CODE)
         moments.append(found.row.updated_at)
     assert moments[0] < moments[1]
 
@@ -153,7 +149,7 @@ async def test_each_change_has_its_own_moment(filled: Face) -> None:
 async def test_a_listener_is_heard(filled: Face, ordinary: list[Any]) -> None:
     event.listen(Session, "before_flush", _heard)
     try:
-        await filled(upsert, alone(filled), Item, {"code": "a", "name": "N"}, **BY_CODE)
+        await filled(upsert, filled.alone, Item, {"code": "a", "name": "N"}, **BY_CODE)
     finally:
         event.remove(Session, "before_flush", _heard)
     assert len(ordinary) == 1
@@ -177,7 +173,7 @@ async def test_a_row_that_goes_meanwhile_is_made_anew(
         return found
 
     monkeypatch.setattr(Merge, "take", take_and_lose)
-    found = await filled(upsert, alone(filled), Item, {"code": "b"}, **BY_CODE)
+    found = await filled(upsert, filled.alone, Item, {"code": "b"}, **BY_CODE)
     assert (found.created, found.row.code, found.row.version) == (True, "b", 1)
     assert (set(taken), len(ordinary)) == ({None}, 1)
 

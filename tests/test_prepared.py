@@ -291,7 +291,7 @@ async def test_a_value_that_cannot_be_sent_is_refused_by_name(face: Face) -> Non
     """SQLite keeps a span as a moment behind an epoch, so the longest one has none; PostgreSQL holds it."""
     await face.create_all([Sample])
     longest = select(Sample).where(col(Sample.took) == timedelta.min)
-    autocommit: Any = face.database.async_autocommit if face.is_async else face.database.autocommit
+    autocommit: Any = face.alone
     for read in (fetch, json):
         if face.dialect == "postgresql":
             assert await face(read, autocommit, longest, Took) in ([], b"[]")

@@ -95,7 +95,7 @@ async def test_both_ways_are_one(filled: Face, name: str, monkeypatch: pytest.Mo
         left = await face.run(session, _rows)
         await face.rollback(session)
     found.clear()
-    direct = await _outcome(face, _alone(face), case)
+    direct = await _outcome(face, face.alone, case)
     assert bool(found) is not case[3]
     async with face.transaction(read_only=True) as session:
         assert (direct, await face.run(session, _rows)) == (ordinary, left)
@@ -112,10 +112,6 @@ def _finds(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(single, "_found", noted)
     return found
-
-
-def _alone(face: Face) -> Any:
-    return face.database.async_autocommit if face.is_async else face.database.autocommit
 
 
 def test_models_say_why_a_session_deletes_their_rows() -> None:
@@ -152,7 +148,7 @@ def heard(name: str) -> Iterator[list[Any]]:
 @pytest.mark.parametrize("name", LISTENING)
 async def test_whoever_listens_is_heard(filled: Face, name: str) -> None:
     with heard(name) as found:
-        await filled(delete, _alone(filled), stock.Item, 1)
+        await filled(delete, filled.alone, stock.Item, 1)
         assert found
         assert why_not(stock.Item) == f"somebody listens to {name}"
     assert why_not(stock.Item) is None
@@ -168,7 +164,7 @@ async def test_a_trigger_that_keeps_the_row_keeps_it_either_way(filled: Face) ->
     for alone in (False, True):
         with pytest.raises(Exception, match="kept") as raised:
             if alone:
-                await filled(delete, _alone(filled), stock.Item, 1)
+                await filled(delete, filled.alone, stock.Item, 1)
             else:
                 async with filled.transaction() as session:
                     await filled(delete, session, stock.Item, 1)

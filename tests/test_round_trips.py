@@ -86,7 +86,7 @@ READS: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any], int]] = {
 
 
 async def test_a_write_on_its_own_asks_once(face: Face, wire: tuple[Wire, str]) -> None:
-    target: Any = face.database.async_autocommit if face.is_async else face.database.autocommit
+    target: Any = face.alone
     numbers = count_up()
 
     async def made(verb: Any, **options: Any) -> Any:
@@ -125,7 +125,7 @@ async def test_a_write_on_its_own_asks_once(face: Face, wire: tuple[Wire, str]) 
 
 
 async def test_a_read_on_its_own_asks_once_for_each_statement(face: Face, wire: tuple[Wire, str]) -> None:
-    target: Any = face.database.async_autocommit if face.is_async else face.database.autocommit
+    target: Any = face.alone
     counted = {
         name: await cost(wire[0], lambda: face(verb, target, *arguments, **options))  # noqa: B023
         for name, (verb, arguments, options, _) in READS.items()

@@ -198,7 +198,7 @@ async def test_both_ways_are_one(filled: Face, name: str, monkeypatch: pytest.Mo
     tried = _spy(monkeypatch)
     results = [await _in_session(face, one, listening=listening) for listening in (True, False)]
     assert len(tried) == one.straight
-    alone = face.database.async_autocommit if face.is_async else face.database.autocommit
+    alone = face.alone
     outcome = await _outcome(face, alone, one)
     async with face.transaction() as session:
         results.append((outcome, await face.run(session, stored_rows)))
@@ -261,19 +261,15 @@ async def test_every_type_is_stored_alike(face: Face) -> None:
                 read = await face(get, session, specimens.Specimen, one["id"], specimens.Everything)
                 shown.append((made, read))
                 await face.rollback(session)
-        made = await face(create, alone(face), specimens.Specimen, one, into=specimens.Everything)
+        made = await face(create, face.alone, specimens.Specimen, one, into=specimens.Everything)
         assert shown[0] == shown[1] == (made, made)
         bare = {
             name: value
             for name, value in one.items()
             if name not in ("id", "facts", "clock", "raw", "duration")
         }
-        again = await face(patch, alone(face), specimens.Specimen, one["id"], bare, into=specimens.Everything)
+        again = await face(patch, face.alone, specimens.Specimen, one["id"], bare, into=specimens.Everything)
         assert again == made
-
-
-def alone(face: Face) -> Any:
-    return face.database.async_autocommit if face.is_async else face.database.autocommit
 
 
 async def test_an_instance_that_the_session_has_sees_the_change(filled: Face) -> None:
@@ -294,7 +290,7 @@ async def test_what_waits_in_the_session_is_written_first(filled: Face) -> None:
 async def test_key_and_version_come_with_the_row(filled: Face) -> None:
     for place in ("session", "alone"):
         async with filled.transaction() as session:
-            where = session if place == "session" else alone(filled)
+            where = session if place == "session" else filled.alone
             made = await filled(create_whole, where, ITEM, {"code": place}, ItemSize, as_json=True)
             assert (made.key, made.version) == ((made.key[0],), 1)
             changed = await filled(

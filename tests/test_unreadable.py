@@ -139,7 +139,7 @@ async def test_a_row_is_given_by_every_verb_for_rows(spoiled: Face) -> None:
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 async def test_reads_without_a_session_give_what_cannot_be_read(books: Face) -> None:
-    ordered, alone = select(Book).order_by(col(Book.id)), without_session(books)
+    ordered, alone = select(Book).order_by(col(Book.id)), books.alone
     for column, value, shown in UNREADABLE[books.dialect]:
         await spoil(books, column, value)
         rows = [
@@ -155,10 +155,6 @@ async def test_reads_without_a_session_give_what_cannot_be_read(books: Face) -> 
         ]
         assert [row[column] for row in rows] == [shown] * 4
         await spoil(books, column, "NULL")
-
-
-def without_session(face: Face) -> Any:
-    return face.database.async_autocommit if face.is_async else face.database.autocommit
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")

@@ -27,6 +27,10 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 DirectT = TypeVar("DirectT", bound=Callable[..., Any])
 
+# What a verb takes first, on each face.
+AnySync = Session | Autocommit
+AnyAsync = AsyncSession | AsyncAutocommit
+
 
 class Verb(Protocol[P, R_co]):
     """Take a session first: a Session gives the result, an AsyncSession something to await.
@@ -38,10 +42,10 @@ class Verb(Protocol[P, R_co]):
     __doc__: str | None
 
     @overload
-    def __call__(self, session: Session | Autocommit, /, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+    def __call__(self, session: AnySync, /, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
     @overload
     def __call__(
-        self, session: AsyncSession | AsyncAutocommit, /, *args: P.args, **kwargs: P.kwargs
+        self, session: AnyAsync, /, *args: P.args, **kwargs: P.kwargs
     ) -> Coroutine[Any, Any, R_co]: ...
 
     def direct(self, body: DirectT, /) -> DirectT:

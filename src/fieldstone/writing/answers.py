@@ -13,15 +13,14 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast, overload
 from pydantic import BaseModel
 from sqlalchemy import inspect as sa_inspect
 from sqlmodel import Session, SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone.autocommit import Ask, AsyncAutocommit, Autocommit, Direct, GiveWay, Steps
+from fieldstone.autocommit import Ask, Direct, GiveWay, Steps
 from fieldstone.keys import key_names, version_name
 from fieldstone.listeners import added_at_reads
 from fieldstone.reading.fetching import by_key
 from fieldstone.reading.plans import plan
 from fieldstone.reading.ways import ask
-from fieldstone.verbs import verb
+from fieldstone.verbs import AnyAsync, AnySync, verb
 from fieldstone.writing.single import create_instance, patch_instance
 from fieldstone.writing.storing import NotStraight, Order, Place, Written, key_of, run, to_insert, to_update
 from fieldstone.writing.straight import why_not
@@ -30,8 +29,6 @@ from fieldstone.writing.versions import Version
 Data = BaseModel | Mapping[str, Any]
 ModelT = TypeVar("ModelT", bound=SQLModel)
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
-AnySync = Session | Autocommit
-AnyAsync = AsyncSession | AsyncAutocommit
 
 
 class Create(Protocol):

@@ -15,12 +15,10 @@ from pydantic import BaseModel
 from sqlalchemy import insert
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone.autocommit import AsyncAutocommit, Autocommit
 from fieldstone.keys import key_names
 from fieldstone.scopes import fills_of
-from fieldstone.verbs import verb
+from fieldstone.verbs import AnyAsync, AnySync, verb
 from fieldstone.violations import explained
 from fieldstone.writing.blocks import Block, blocks_of, rows_in
 from fieldstone.writing.cycles import moves, refuse_moved
@@ -28,8 +26,6 @@ from fieldstone.writing.returned import Returned, returned
 from fieldstone.writing.rows import BATCH, Data, Row, by_shape, checked_batch
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
-AnySync = Session | Autocommit
-AnyAsync = AsyncSession | AsyncAutocommit
 
 
 class CreateMany(Protocol):

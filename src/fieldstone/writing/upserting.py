@@ -20,14 +20,12 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session as SQLAlchemySession
 from sqlmodel import Session, SQLModel
-from sqlmodel.ext.asyncio.session import AsyncSession
 
-from fieldstone.autocommit import AsyncAutocommit, Autocommit
 from fieldstone.errors import InvalidValues, ModelError, Problem
 from fieldstone.keys import among, batched, key_attributes, key_names
 from fieldstone.reading.fetching import get
 from fieldstone.scopes import fills_of, scope_of
-from fieldstone.verbs import verb
+from fieldstone.verbs import AnyAsync, AnySync, verb
 from fieldstone.violations import explained
 from fieldstone.violations.failures import failure_of
 from fieldstone.writing.conflicts import CREATED, Target, target_of
@@ -41,8 +39,6 @@ T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=SQLModel)
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
 
-AnySync = Session | Autocommit
-AnyAsync = AsyncSession | AsyncAutocommit
 
 # SQLSTATE cardinality_violation: "cannot affect row a second time"
 _TWICE = "21000"
