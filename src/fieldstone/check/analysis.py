@@ -7,6 +7,7 @@ did (committed, refreshed, returned) is then carried over to the caller's own ob
 from __future__ import annotations
 
 import ast
+from collections.abc import Container
 from dataclasses import replace
 
 from fieldstone.check import names
@@ -82,19 +83,21 @@ class Analysis:
             raise Circular
         return self.project.remember(key, lambda: self._summarised(function), None)
 
-    def hear(self, function: Function, emit: Emit) -> list[tuple[Function, dict[str, Value]]]:
+    def hear(
+        self, function: Function, emit: Emit, calls: Container[str | None] | None
+    ) -> list[tuple[Function, dict[str, Value]]]:
         """Tell what happens in a function, and give the functions inside it.
 
         What that function does for those who call it is learnt in the same run, where nobody has asked for
         it before and it does not call itself.
         """
         key = ("summary", *function.key, function.owner)
-        flow = Flow(self, function, emit)
+        flow = Flow(self, function, emit, calls)
         if self.project.knows(key):
             summarised(flow)
             return flow.nested
         happened: list[Event] = []
-        heard = Flow(self, function, happened.append)
+        heard = Flow(self, function, happened.append, calls)
         circular = False
         self._heard = key
         try:

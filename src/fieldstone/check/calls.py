@@ -8,6 +8,7 @@ from dataclasses import replace
 from fieldstone.check.constructing import constructed
 from fieldstone.check.evaluation import OF_COROUTINES, Evaluation
 from fieldstone.check.events import Called, unheard
+from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Function
 from fieldstone.check.sessioncalls import COROUTINES, IMMEDIATE, SessionCall
 from fieldstone.check.statements import QUERY_ENDS, built, taken
@@ -81,12 +82,12 @@ class Calls(Evaluation):
         keywords = {given.arg or "**": self.value(given.value) for given in node.keywords}
         function = self.analysis.called(callee)
         self.analysis.line = node.lineno
-        if self.emit is unheard:
+        address = callee.address if isinstance(callee, Named) else None
+        if not self.heard(node, address):
             return self.result(node, receiver, method, callee, function, arguments, keywords)
         changing = isinstance(receiver, Session) or function is not None
         before = self.state.copy() if changing else self.state
         result = self.result(node, receiver, method, callee, function, arguments, keywords)
-        address = callee.address if isinstance(callee, Named) else None
         self.emit(
             Called(
                 node,
@@ -103,6 +104,12 @@ class Calls(Evaluation):
             )
         )
         return result
+
+    def heard(self, node: ast.Call, address: str | None) -> bool:
+        """Whether anybody wants to be told of a call."""
+        if self.emit is unheard:
+            return False
+        return self.calls is None or address in self.calls or last_name(node) in self.calls
 
     def result(
         self,

@@ -96,6 +96,7 @@ class Chosen:
             kind for found in (self.by_subject, self.by_name) for kind, some in found.items() if some
         }
         self.events = any(subject in self.subjects for subject in Event.__args__)
+        self.calls = None if Called in self.by_subject else frozenset(self.by_name[Called])
 
     def named(self, nodes: Iterable[ast.AST]) -> Iterable[ast.AST]:
         """Leave out the attributes that no rule has to see, which are most of them."""
@@ -137,12 +138,13 @@ def subjects(file: File, chosen: Chosen) -> Iterator[object]:
             yield from chosen.named(module.nodes.get(subject, ()))
     if Model in wanted:
         yield from models_in(module)
+    functions = module.functions()
     if Function in wanted:
-        yield from module.functions
+        yield from functions
     if chosen.events:
-        yield from events(file, at_the_top(module, module.tree.body), None)
-        for function in module.functions:
-            yield from events(file, function, None)
+        yield from events(file, at_the_top(module, module.tree.body), None, chosen)
+        for function in functions:
+            yield from events(file, function, None, chosen)
 
 
 def models_in(module: Module) -> Iterator[Model]:
@@ -153,16 +155,18 @@ def models_in(module: Module) -> Iterator[Model]:
             yield found
 
 
-def events(file: File, function: Function, closure: dict[str, Value] | None) -> Iterator[Event]:
+def events(
+    file: File, function: Function, closure: dict[str, Value] | None, chosen: Chosen
+) -> Iterator[Event]:
     """What happens in a function, and in the functions inside it."""
     happened: list[Event] = []
     if closure is None and function.node.name != TOP:
-        inside = file.analysis.hear(function, happened.append)
+        inside = file.analysis.hear(function, happened.append, chosen.calls)
     else:
-        flow = Flow(file.analysis, function, happened.append)
+        flow = Flow(file.analysis, function, happened.append, chosen.calls)
         flow.enter(closure)
         flow.run(function.node.body)
         inside = flow.nested if function.node.name != TOP else []
     yield from happened
     for nested, names in inside:
-        yield from events(file, nested, names)
+        yield from events(file, nested, names, chosen)

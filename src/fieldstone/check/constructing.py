@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from fieldstone.check import names
+from fieldstone.check.events import Made
 from fieldstone.check.gathering import expires
 from fieldstone.check.models import table
 from fieldstone.check.statements import selected
@@ -59,7 +60,8 @@ def constructed(
     if address in STATEMENTS:
         return selected(address, arguments[:1] or (UNKNOWN,), STATEMENTS[address])
     if address in evaluation.project.classes:
-        if table(evaluation.project, address):
+        if known := table(evaluation.project, address):
+            evaluation.emit(Made(node, evaluation.place, known, evaluation.state))
             return evaluation.born(Thing(address, Status.TRANSIENT, origin=node.lineno))
         above = next((a for a in evaluation.project.ancestry(address) if a in names.SESSIONS), None)
         return made_session(evaluation, node, above, key, arguments, keywords) if above else Object(address)

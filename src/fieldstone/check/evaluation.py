@@ -7,7 +7,7 @@ whatever may concern a rule is told through `emit`.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -65,7 +65,11 @@ class Handlers(dict[type, Callable[[Any, Any], Any] | None]):
 
 
 class Evaluation:
-    """Evaluates expressions of one function, in a state that statements change."""
+    """Evaluates expressions of one function, in a state that statements change.
+
+    `emit` is told what happens; of calls, where `calls` is given, only of those of a function with such a
+    last name or address.
+    """
 
     evaluating: ClassVar[Handlers]
 
@@ -73,12 +77,15 @@ class Evaluation:
         super().__init_subclass__()
         cls.evaluating = Handlers(cls, "on")
 
-    def __init__(self, analysis: Analysis, function: Function, emit: Emit) -> None:
+    def __init__(
+        self, analysis: Analysis, function: Function, emit: Emit, calls: Container[str | None] | None = None
+    ) -> None:
         self.analysis = analysis
         self.project = analysis.project
         self.function = function
         self.module = function.module
         self.emit = emit
+        self.calls = calls
         self.state = State()
         self.place = Place(function)
         self.sessions: dict[str, Session] = {}

@@ -120,6 +120,16 @@ class Written:
 
 
 @dataclass(slots=True)
+class Made:
+    """An instance of a table is made by calling its class."""
+
+    node: ast.Call
+    place: Place
+    model: Model
+    state: State
+
+
+@dataclass(slots=True)
 class Returned:
     """A function returns or yields a value."""
 
@@ -155,7 +165,7 @@ class Awaited:
     state: State
 
 
-Event = Called | Read | RowRead | Written | Returned | Forgotten | Awaited
+Event = Called | Read | RowRead | Written | Made | Returned | Forgotten | Awaited
 
 
 def unheard(_event: Event) -> None:

@@ -8,6 +8,7 @@ have raised.
 from __future__ import annotations
 
 import ast
+from collections.abc import Container
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,10 @@ TWICE = 2
 class Flow(Calls):
     """Runs the statements of one function."""
 
-    def __init__(self, analysis: Analysis, function: Function, emit: Emit) -> None:
-        super().__init__(analysis, function, emit)
+    def __init__(
+        self, analysis: Analysis, function: Function, emit: Emit, calls: Container[str | None] | None = None
+    ) -> None:
+        super().__init__(analysis, function, emit, calls)
         self.breaks: list[list[State]] = []
         self.continues: list[list[State]] = []
         self.watched: list[list[State]] = []

@@ -37,8 +37,8 @@ A rule is about subjects; it is called once for each in a file:
   `place.handler`) and the state at that point (`fieldstone.check.events`):
   `Called` (any call: `address`, or `method` and `receiver`, values of arguments, `awaited`),
   `Read` and `Written` (an attribute of an instance of a table; `thing.expired`, `thing.has(relation)`,
-  `thing.status`, `session`), `RowRead` (an attribute of a row that holds one entity), `Returned`,
-  `Forgotten` (a coroutine that nothing awaits), `Awaited`.
+  `thing.status`, `session`), `RowRead` (an attribute of a row that holds one entity), `Made` (a table's
+  class is called), `Returned`, `Forgotten` (a coroutine that nothing awaits), `Awaited`.
 - `Function`: each function and method. `route_of(function)` says whether it serves a request;
   `file.analysis.summary(function)` what it surely does and gives.
 - `Module`: once a file, for what is about its text.

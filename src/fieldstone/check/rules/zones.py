@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from fieldstone.check import names
-from fieldstone.check.events import Called, Written
+from fieldstone.check.events import Called, Made, Written
 from fieldstone.check.fields import Column
 from fieldstone.check.findings import Problem, Severity
 from fieldstone.check.models import Model, model, table
@@ -27,12 +27,14 @@ STORING = frozenset({"values", "on_conflict_do_update"})
     Model,
     ast.Attribute,
     Written,
+    Made,
     Called,
     severity=Severity.ERROR,
+    calls=STORING,
     attributes={"timezone", "timedelta", "UTC", "datetime"},
 )
 def datetime_zone_mismatch(
-    subject: Model | ast.Attribute | Written | Called, file: File
+    subject: Model | ast.Attribute | Written | Made | Called, file: File
 ) -> Iterator[Problem]:
     """A time with or without zone meets a column that refuses it.
 
@@ -57,7 +59,7 @@ def datetime_zone_mismatch(
     match subject:
         case ast.Attribute():
             yield from module_of_the_class(subject, file)
-        case Written() | Called():
+        case Written() | Made() | Called():
             yield from stored_times(subject, file)
         case _:
             yield from of_fields(subject, file)
@@ -121,10 +123,8 @@ def is_datetime(column: Column) -> bool:
     return False
 
 
-def stored_times(event: Written | Called, file: File) -> Iterator[Problem]:
+def stored_times(event: Written | Made | Called, file: File) -> Iterator[Problem]:
     """Find times that code, or a client, puts into a column which refuses them."""
-    if isinstance(event, Called) and event.method is not None and event.method not in STORING:
-        return
     if file.module.facts.trial:
         return
     asyncpg = ASYNCPG in file.project.schemes
@@ -153,25 +153,28 @@ def stored_times(event: Written | Called, file: File) -> Iterator[Problem]:
             )
 
 
-def stored(event: Written | Called, file: File) -> Iterator[tuple[Model, str, ast.expr]]:
+def stored(event: Written | Made | Called, file: File) -> Iterator[tuple[Model, str, ast.expr]]:
     """The columns that an event gives a value, and the expressions that make the values."""
     if isinstance(event, Written):
         above = file.module.parents.get(event.node)
         if isinstance(above, ast.Assign):
             yield event.model, event.node.attr, above.value
         return
-    select = event.receiver if isinstance(event.receiver, Select) else None
-    entity = select.entities[0] if select and select.kind in {"insert", "update"} else None
-    written = event.method in STORING and isinstance(entity, Named)
-    address = entity.address if written and isinstance(entity, Named) else None
-    made = table(file.project, address or (event.address if event.method is None else None))
+    made = event.model if isinstance(event, Made) else changed_by(event, file)
     if made is None:
         return
     yield from ((made, given.arg, given.value) for given in event.node.keywords if given.arg)
-    for given in [*event.node.args, names.keyword(event.node, "set_")] if written else ():
+    for given in [*event.node.args, names.keyword(event.node, "set_")] if isinstance(event, Called) else ():
         if isinstance(given, ast.Dict):
             for key, value in zip(given.keys, given.values, strict=True):
                 yield made, str(names.literal(key)), value
+
+
+def changed_by(call: Called, file: File) -> Model | None:
+    """The table that an INSERT or UPDATE changes."""
+    select = call.receiver if isinstance(call.receiver, Select) else None
+    entity = select.entities[0] if select and select.kind in {"insert", "update"} else None
+    return table(file.project, entity.address) if isinstance(entity, Named) else None
 
 
 def clock_of(node: ast.expr, file: File) -> str | None:
@@ -202,7 +205,7 @@ def is_naive_type(node: ast.expr, column: Column) -> bool:
     return column.module.address(node) == "sqlalchemy.DateTime"
 
 
-def may_have_zone(node: ast.expr, event: Written | Called, file: File) -> bool:
+def may_have_zone(node: ast.expr, event: Written | Made | Called, file: File) -> bool:
     """Whether an expression is a time as a schema took it from a client."""
     if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
         return False
