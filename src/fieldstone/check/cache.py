@@ -1,7 +1,7 @@
 """What the last run learnt, so that the next one looks only at what changed.
 
-The facts of a file hold as long as its content does. Its findings hold as long as its own content, that
-of every file it was judged by, and the outline of the whole project do. The cache lies in
+The facts of a file hold as long as its content does. Its findings hold as long as its own content, what
+every file means that it was judged by, and the outline of the whole project do. The cache lies in
 `.fieldstone_cache` below the root; it is JSON, since it may come from a stranger's repository.
 """
 
@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from array import array
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache as once
 from pathlib import Path
@@ -27,8 +29,8 @@ FOLDER = ".fieldstone_cache"
 class Cache:
     """What was learnt before, and what is learnt now; without a file it is not written down.
 
-    Facts are kept as the JSON that they are stored as, and files that a file was judged by as numbers:
-    as objects, those of a large project would take more room than all the rest of a check.
+    Facts are kept as the JSON that they are stored as, and the files that a file was judged by as numbers in
+    a text: as objects, those of a large project would take more room than all the rest of a check.
     """
 
     def __init__(
@@ -36,7 +38,6 @@ class Cache:
         file: Path | None = None,
         key: str = "",
         before: Mapping[str, Any] | None = None,
-        paths: Iterable[str] = (),
         *,
         keeps: bool = True,
     ) -> None:
@@ -45,9 +46,9 @@ class Cache:
         self.keeps = keeps
         self.before = before or {}
         self.now: dict[str, dict[str, Any]] = {}
-        self.paths = list(paths)
-        self._numbers = {path: number for number, path in enumerate(self.paths)}
-        self._world: str | None = None
+        self._world = ""
+        self._changed: frozenset[int] = frozenset()
+        self._held: set[str] = set()  # the files whose findings hold now
 
     @classmethod
     def read(cls, root: Path, asked: list[str]) -> Cache:
@@ -56,13 +57,13 @@ class Cache:
         key = digest("\n".join([code_of_the_check(), sys.version, *asked]))
         try:
             kept = json.loads(file.read_bytes())
-            return cls(file, key, kept["files"], kept["paths"]) if kept["key"] == key else cls(file, key)
+            return cls(file, key, kept["files"]) if kept["key"] == key else cls(file, key)
         except (OSError, ValueError, KeyError, TypeError):
             return cls(file, key)
 
     def again(self) -> Cache:
         """Make the cache of the next run in the same process."""
-        return Cache(self.file, self.key, self.now, self.paths)
+        return Cache(self.file, self.key, self._standing())
 
     def facts(self, texts: Texts, path: str) -> FileFacts | None:
         """The facts of a file that has not changed since they were gathered."""
@@ -79,46 +80,55 @@ class Cache:
     def keep_facts(self, texts: Texts, path: str, facts: FileFacts) -> None:
         """Keep facts for the next run."""
         if self.keeps and not facts.error:
-            self.now[path] = {"stamp": texts.stamp(path), "facts": json.dumps(asdict(facts))}
+            told = json.dumps(facts, default=plainly)
+            self.now[path] = {"stamp": texts.stamp(path), "facts": told, "meaning": facts.meaning}
 
-    def findings(self, project: Project, path: str) -> list[Finding] | None:
+    def compare(self, project: Project) -> None:
+        """See what has changed of a project, once all its facts are known."""
+        self._world = world(project) if self.keeps else ""
+        self._changed = frozenset(
+            number for number, facts in enumerate(project.files.values()) if self._means_otherwise(facts)
+        )
+
+    def _means_otherwise(self, facts: FileFacts) -> bool:
+        entry = self.before.get(facts.path)
+        known = isinstance(entry, dict) and entry.get("meaning") == facts.meaning
+        return not known and not facts.error  # which is part of the outline
+
+    def findings(self, path: str) -> list[Finding] | None:
         """The findings of a file, if nothing that they follow from has changed."""
         entry = self.now.get(path, {})
         try:
-            if entry["world"] != self.world(project) or entry["digest"] != project.files[path].digest:
+            if not self._stands(entry):
                 return None
-            if entry["meaning"] != meaning(project, [self.paths[number] for number in entry["judged_by"]]):
-                return None
-            return [finding_from(found) for found in entry["findings"]]
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+            found = [finding_from(one) for one in entry["findings"]]
+        except (KeyError, TypeError, ValueError, AttributeError):
             return None
+        self._held.add(path)
+        return found
 
-    def keep_findings(
-        self, project: Project, path: str, findings: list[Finding], consulted: list[str]
-    ) -> None:
-        """Keep the findings of a file, and what the files mean that it was judged by."""
+    def _stands(self, entry: Mapping[str, Any]) -> bool:
+        if entry.get("world") != self._world:
+            return False
+        return not self._changed or self._changed.isdisjoint(numbers(entry["judged_by"]))
+
+    def keep_findings(self, path: str, findings: list[Finding], judged_by: str) -> None:
+        """Keep the findings of a file, and by which files of the project it was judged."""
         if path in self.now:
-            judged_by = [other for other in consulted if other != path]
             self.now[path] |= {
-                "world": self.world(project),
-                "digest": project.files[path].digest,
-                "judged_by": [self._number(other) for other in judged_by],
-                "meaning": meaning(project, judged_by),
-                "findings": [asdict(f) for f in findings],
+                "world": self._world,
+                "judged_by": judged_by,
+                "findings": [asdict(found) for found in findings],
             }
+            self._held.add(path)
 
-    def _number(self, path: str) -> int:
-        if path not in self._numbers:
-            self._numbers[path] = len(self.paths)
-            self.paths.append(path)
-        return self._numbers[path]
-
-    def world(self, project: Project) -> str:
-        """Fingerprint what any file may know of all others."""
-        if self._world is None:
-            outlines = [facts.outline for facts in project.files.values()]
-            self._world = digest("\n".join([*outlines, project.versions.fingerprint]))
-        return self._world
+    def _standing(self) -> dict[str, dict[str, Any]]:
+        """What the next run may rely on: of files that nobody asked for now, findings may not hold any more."""
+        kept = {}
+        for path, entry in self.now.items():
+            holds = path in self._held or self.findings(path) is not None
+            kept[path] = entry if holds else {name: entry.get(name) for name in ("stamp", "facts", "meaning")}
+        return kept
 
     def write(self) -> None:
         """Write the cache; where that is not allowed, the next run is slower and nothing else."""
@@ -128,9 +138,7 @@ class Cache:
             self.file.parent.mkdir(exist_ok=True)
             (self.file.parent / ".gitignore").write_text("*\n", encoding="utf-8")
             fresh = self.file.with_suffix(".new")
-            fresh.write_text(
-                json.dumps({"key": self.key, "paths": self.paths, "files": self.now}), encoding="utf-8"
-            )
+            fresh.write_text(json.dumps({"key": self.key, "files": self._standing()}), encoding="utf-8")
             fresh.replace(self.file)
         except OSError:
             return
@@ -149,9 +157,26 @@ def code_of_the_check() -> str:
     return digest(repr([(path, stamp(path)) for path in own]))
 
 
-def meaning(project: Project, paths: Iterable[str]) -> str:
-    """Fingerprint what files mean to one that was judged by them."""
-    return digest("\n".join(f"{path} {project.files[path].meaning}" for path in paths))
+def world(project: Project) -> str:
+    """Fingerprint what any file may know of all others."""
+    outlines = [facts.outline for facts in project.files.values()]
+    return digest("\n".join([*outlines, project.versions.fingerprint]))
+
+
+def judges(project: Project, path: str) -> str:
+    """Write down the files that were looked at to check one, by their place among all of the project."""
+    found = array("I", sorted(project.numbers[other] for other in project.consulted if other != path))
+    return b64encode(found.tobytes()).decode("ascii")
+
+
+def numbers(judged_by: str) -> array[int]:
+    """Read what `judges` wrote."""
+    return array("I", b64decode(judged_by))
+
+
+def plainly(facts: FileFacts | ClassFacts | SessionMaker) -> dict[str, object]:
+    """Write facts as what JSON knows; what the standard library has for it copies all that they hold."""
+    return {name: getattr(facts, name) for name in facts.__slots__}
 
 
 def facts_from(kept: Mapping[str, Any]) -> FileFacts:

@@ -66,7 +66,7 @@ def calls_in(analysis: Analysis, module: Module) -> list[tuple[Key, Passed]]:
 
 def found_in(analysis: Analysis, module: Module) -> Iterator[tuple[Key, Passed]]:
     """Run the functions of a file, and look at what they call."""
-    for caller in module.functions:
+    for caller in module.functions():
         happened: list[Event] = []
         flow = Flow(analysis, caller, happened.append)
         flow.enter()

@@ -16,7 +16,7 @@ from fieldstone.check.facts import ClassFacts
 from fieldstone.check.fields import Column, Relation, is_class_variable, target_of
 from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module
-from fieldstone.check.project import Project
+from fieldstone.check.project import MODEL, Project
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,12 @@ class Model:
             gathered.update(above.own_relations)
         return gathered
 
-    @cached_property
+    @property
     def above(self) -> list[Model]:
         """Itself and the project's classes above it, nearest first."""
         return [self, *(m for a in self.ancestry[1:] if (m := model(self.project, a)))]
 
-    @cached_property
+    @property
     def tables_below(self) -> list[Model]:
         """The tables among itself and the classes below it."""
         below = [self.address, *self.project.descendants(self.address)]
@@ -164,7 +164,7 @@ def model(project: Project, address: str | None) -> Model | None:
     """Find a class of the project by its address."""
     if address is None or address not in project.classes:
         return None
-    return project.remember(("model", address), lambda: read(project, address), None)
+    return project.remember((MODEL, address), lambda: read(project, address), None)
 
 
 def read(project: Project, address: str) -> Model | None:
@@ -183,9 +183,9 @@ def table(project: Project, address: str | None) -> Model | None:
 
 def tables(project: Project) -> list[Model]:
     """All tables of the project."""
-    return project.remember(
-        "tables", lambda: [found for address in project.classes if (found := table(project, address))], []
-    )
+    nothing: list[str] = []
+    known = project.remember("tables", lambda: [a for a in project.classes if table(project, a)], nothing)
+    return [found for address in known if (found := model(project, address))]
 
 
 def is_declarative(project: Project, address: str) -> bool:

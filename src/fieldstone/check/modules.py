@@ -84,6 +84,8 @@ class Module:
     @cached_property
     def yields(self) -> list[int]:
         """The lines on which something is yielded."""
+        if "yield" not in self.source:
+            return []
         kinds = (ast.Yield, ast.YieldFrom)
         return [node.lineno for kind in kinds for node in self.nodes.get(kind, ()) if isinstance(node, kind)]
 
@@ -156,14 +158,14 @@ class Module:
             self._methods[node] = named
         return self._methods[node]
 
-    @cached_property
-    def functions(self) -> tuple[Function, ...]:
-        """All functions and methods, nested ones included."""
-        return tuple(functions_in(self.tree.body, self, None))
+    def functions(self) -> list[Function]:
+        """All functions and methods, nested ones included; not kept, since each holds its file."""
+        return list(functions_in(self.tree.body, self, None))
 
-    def let_go(self) -> None:
-        """Forget what refers back to this file, so that it goes when nobody asks for it any more."""
-        self.__dict__.pop("functions", None)
+    def slim(self) -> None:
+        """Forget what can be worked out again, and takes as much room as the tree."""
+        for name in ("lines", "encoded", "nodes", "parents"):
+            self.__dict__.pop(name, None)
 
     def span(self, node: ast.AST) -> Span:
         """Say where a node stands, in characters."""

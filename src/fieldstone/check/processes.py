@@ -79,10 +79,10 @@ class Team:
             yield done.pop(number)
 
     def _parcels(self, items: Sequence[Item]) -> list[deque[list[int]]]:
-        """Share the items out: to each process what it knows, the rest evenly."""
+        """Share the items out: to each process what it knows, the rest evenly, neighbours together."""
         shares: list[list[int]] = [[] for _ in self.members]
         for number, item in enumerate(items):
-            home = self.homes.get(item, number // PARCEL % len(self.members))
+            home = self.homes.get(item, number * len(self.members) // len(items))
             shares[home].append(number)
         return [deque(share[i : i + PARCEL] for i in range(0, len(share), PARCEL)) for share in shares]
 

@@ -2,33 +2,29 @@
 
 An address says where a thing is defined: `app.models:Task` for the project's own (the module's place
 below the root, then the name), `sqlmodel.Session` for others' libraries, always under one spelling
-(`fieldstone.check.names`). Trees are parsed when they are first asked for and dropped again, since a
-whole project's would not fit; facts stay.
+(`fieldstone.check.names`). Trees are parsed when they are first asked for, and let go again; facts stay.
 """
 
 from __future__ import annotations
 
 import ast
-import gc
 import sys
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 from fieldstone.check import names
 from fieldstone.check.facts import ClassFacts, FileFacts, SessionMaker
 from fieldstone.check.gathering import uncommented
+from fieldstone.check.memory import Memory
 from fieldstone.check.modules import Module
 from fieldstone.check.parsing import Unparsable
+from fieldstone.check.shelf import Shelf, room
 from fieldstone.check.texts import Texts
 from fieldstone.check.versions import NO_VERSIONS, Versions
 
-# The syntax trees of so many characters of source are kept at once, which take about 25 bytes each. In a
-# project of more files than these the facts take more room, and there is less for trees.
-KEPT = 8_000_000
-MANY = 4_000
 LIBRARIES = frozenset(sys.stdlib_module_names) | {
     "sqlmodel",
     "sqlalchemy",
@@ -41,16 +37,12 @@ LIBRARIES = frozenset(sys.stdlib_module_names) | {
     "asyncpg",
 }
 DEEPEST = 12
+# What a class is as a model is remembered under this word and its address.
+MODEL = "model"
 DEFINED = frozenset({"class", "def", "async def"})
-Known = TypeVar("Known")
 
 
-def room(files: int) -> int:
-    """How many characters of source may be kept as trees in a project of so many files."""
-    return KEPT // max(1, files // MANY)
-
-
-class Project:
+class Project(Memory):
     """All files of a check, and what their names mean."""
 
     def __init__(
@@ -59,15 +51,15 @@ class Project:
         files: Iterable[FileFacts],
         versions: Versions = NO_VERSIONS,
         texts: Texts | None = None,
+        processes: int = 1,
     ) -> None:
+        super().__init__()
         self.root = root
         self.texts = texts or Texts(root)
         self.files: Mapping[str, FileFacts] = {facts.path: facts for facts in files}
+        self.numbers = {path: number for number, path in enumerate(self.files)}
         self.versions = versions
-        self.consulted: set[str] = set()
-        self._modules: OrderedDict[str, Module] = OrderedDict()
-        self._room = room(len(self.files))
-        self._kept = self._dropped = 0
+        self._shelf = Shelf(room(len(self.files), processes))
         self._by_name: dict[str, FileFacts] = {facts.module: facts for facts in self.files.values()}
         self._by_end: dict[str, list[FileFacts]] = defaultdict(list)
         for facts in self.files.values():
@@ -75,90 +67,46 @@ class Project:
         self._found: dict[tuple[str, str], FileFacts | None] = {}
         self._addresses: dict[tuple[str, str], str | None] = {}
         self._located: dict[tuple[str, str], str | None] = {}
-        self._memory: dict[object, object] = {}
-        self._noted: set[int] = set()  # the sets of files that `consulted` holds already
-        self._behind: dict[object, frozenset[str]] = {}
-        self._alike: dict[frozenset[str], frozenset[str]] = {}
 
-    def begin(self) -> None:
-        """Note anew which files are looked at, and forget what would hold too many trees that were let go."""
-        self.consulted, self._noted = set(), set()
-        if self._dropped > self._room:
-            self._dropped = 0
-            self._memory, self._behind, self._alike = {}, {}, {}
-            gc.collect()  # a tree that was asked for its functions after it was let go refers to itself
-
-    def remember(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> Known:
-        """Compute something once; note the files that it was learnt from each time it is asked for.
-
-        Whoever asks again while it is being computed, in a circle, gets what holds meanwhile.
-        """
-        if key not in self._memory:
-            outer, self.consulted = self.consulted, set()
-            noted, self._noted = self._noted, set()
-            self._memory[key] = meanwhile
-            try:
-                self._memory[key] = compute()
-                behind = frozenset(self.consulted)
-                self._behind[key] = self._alike.setdefault(behind, behind)
-            except BaseException:
-                del self._memory[key]
-                raise
-            finally:
-                outer |= self.consulted
-                self.consulted, self._noted = outer, noted
-        known = self._behind.get(key)
-        if known and id(known) not in self._noted:
-            self._noted.add(id(known))
-            self.consulted |= known
-        return self._memory[key]  # type: ignore[return-value]  # what was kept under a key is of its type
-
-    def knows(self, key: object) -> bool:
-        """Whether something has been computed, or is being computed."""
-        return key in self._memory
+    @contextmanager
+    def judging(self, path: str) -> Iterator[None]:
+        """Note anew which files are looked at, while one of them is checked."""
+        self.begin()
+        self._shelf.begin(path)
+        yield
+        self._shelf.done()
 
     # Modules
 
     def module(self, facts: FileFacts) -> Module | None:
         """Parse a file of the project; None for one that cannot be parsed."""
         self.consulted.add(facts.path)
-        if facts.path in self._modules:
-            self._modules.move_to_end(facts.path)
-            return self._modules[facts.path]
-        if facts.error:
-            return None
-        try:
-            module = Module.load(self, facts)
-        except Unparsable:
-            return None  # it changed since its facts were gathered
-        self._keep(module)
+        module = self._shelf.get(facts.path)
+        if module is None and not facts.error:
+            try:
+                module = Module.load(self, facts)
+            except Unparsable:
+                return None  # it changed since its facts were gathered
+            self._keep(module)
         return module
 
     def adopt(self, trees: Mapping[str, tuple[str, ast.Module]]) -> None:
-        """Keep trees of files that have been parsed already."""
+        """Keep trees of files that have been parsed already, until they are checked."""
         for path, (source, tree) in trees.items():
             if path in self.files:
-                self._keep(Module(self, self.files[path], source, tree))
-
-    def done_with(self, path: str) -> None:
-        """Let the tree of a file that has been checked go first; those of files that wait are asked for."""
-        if path in self._modules:
-            self._modules.move_to_end(path, last=False)
+                self._shelf.wait(Module(self, self.files[path], source, tree))
 
     def _keep(self, module: Module) -> None:
-        self._modules[module.facts.path] = module
-        self._kept += len(module.source)
-        while self._kept > self._room and len(self._modules) > 1:
-            _, oldest = self._modules.popitem(last=False)
-            self._kept -= len(oldest.source)
-            self._dropped += len(oldest.source)
-            oldest.let_go()
+        for gone in self._shelf.put(module):
+            for found in gone.facts.classes:  # as models they hold the tree that declares them
+                self.forget((MODEL, f"{gone.facts.module}:{found.name}"))
 
     def text(self, facts: FileFacts) -> str:
         """The code of a file, which need not be parsed to look for a word; empty if it cannot be read."""
         self.consulted.add(facts.path)
-        if facts.path in self._modules:
-            return self._modules[facts.path].code
+        module = self._shelf.get(facts.path)
+        if module is not None:
+            return module.code
         try:
             return uncommented(self.texts.text(facts.path))
         except Unparsable:

@@ -14,16 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from fieldstone.check.cache import Cache
+from fieldstone.check.cache import Cache, judges
 from fieldstone.check.checking import Chosen, checked
 from fieldstone.check.configuration import NO_CONFIGURATION, Configuration, matches
 from fieldstone.check.discovery import AskedFor, root_of, sources
 from fieldstone.check.facts import FileFacts
 from fieldstone.check.findings import Finding
 from fieldstone.check.processes import Team
-from fieldstone.check.project import Project, room
+from fieldstone.check.project import Project
 from fieldstone.check.registry import Rule, Tier
 from fieldstone.check.rules import rules
+from fieldstone.check.shelf import room
 from fieldstone.check.texts import Texts
 from fieldstone.check.versions import versions_of
 
@@ -107,7 +108,7 @@ def run(asked: Asked, texts: Texts, wanted: list[Path], cache: Cache, progress: 
         facts = gathered(texts, paths, processes, cache, progress)
         is_asked_for = AskedFor(root, wanted)
         chosen = [one for one in facts if is_asked_for(one.path)]
-        project = Project(root, facts, versions_of(root), texts)
+        project = Project(root, facts, versions_of(root), texts, processes.jobs)
         found = sorted(found_in(project, chosen, asked, processes, cache, progress))
     return Report(root, found, len(chosen), sum(one.lines for one in chosen))
 
@@ -142,7 +143,7 @@ def gathered(
     known = {path: cache.facts(texts, path) for path in paths}
     missing = [path for path, facts in known.items() if facts is None]
     if missing:
-        processes.prepare(len(missing), begin, texts, room(len(paths)))
+        processes.prepare(len(missing), begin, texts, room(len(paths), processes.jobs) * 2 // 3)
     done = processes.spread(gather_one, missing)
     for path, facts in zip(missing, progress("Reading", done, len(missing)), strict=True):
         known[path] = facts.interned()
@@ -159,14 +160,15 @@ def found_in(
     progress: Progress,
 ) -> Iterator[Finding]:
     """Run the rules over files; where nothing changed that counts, the cache knows the findings."""
-    known = {facts.path: cache.findings(project, facts.path) for facts in files}
+    cache.compare(project)
+    known = {facts.path: cache.findings(facts.path) for facts in files}
     missing = [path for path, findings in known.items() if findings is None]
     if missing:
         processes.prepare(len(missing), prepare, project, asked.codes, asked.configuration)
     done = processes.spread(check_one, missing)
-    for path, (findings, consulted) in zip(missing, progress("Checking", done, len(missing)), strict=True):
+    for path, (findings, judged_by) in zip(missing, progress("Checking", done, len(missing)), strict=True):
         known[path] = findings
-        cache.keep_findings(project, path, findings, consulted)
+        cache.keep_findings(path, findings, judged_by)
     for some in known.values():
         yield from some or ()
 
@@ -217,14 +219,13 @@ def prepare(project: Project | None, codes: list[str], configuration: Configurat
     WORKER.trees = {}
 
 
-def check_one(path: str) -> tuple[list[Finding], list[str]]:
-    """Check one file in a process that is ready; tell also which files it was judged by."""
+def check_one(path: str) -> tuple[list[Finding], str]:
+    """Check one file in a process that is ready; tell also by which files it was judged."""
     project = WORKER.project
     assert project is not None
-    project.begin()
-    findings = list(checked(project, project.files[path], WORKER.chosen, WORKER.configuration))
-    project.done_with(path)
-    return findings, sorted(project.consulted)
+    with project.judging(path):
+        findings = list(checked(project, project.files[path], WORKER.chosen, WORKER.configuration))
+    return findings, judges(project, path)
 
 
 def choose(options: Options, configuration: Configuration) -> list[Rule]:
