@@ -76,7 +76,7 @@ class Analysis:
     def summary(self, function: Function) -> Summary | None:
         """Analyse a called function; None while it is being analysed, or too far down."""
         key = ("summary", *function.key, function.owner)
-        self.project.consulted.add(function.module.facts.path)
+        self.project.look_at(function.module.facts.path)
         if function.key in self._running or len(self._running) >= DEEPEST:
             return None
         if key == self._heard:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from array import array
-from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache as once
@@ -29,8 +27,8 @@ FOLDER = ".fieldstone_cache"
 class Cache:
     """What was learnt before, and what is learnt now; without a file it is not written down.
 
-    Facts are kept as the JSON that they are stored as, and the files that a file was judged by as numbers in
-    a text: as objects, those of a large project would take more room than all the rest of a check.
+    Facts are kept as the JSON that they are stored as, and the files that a file was judged by as the bits of
+    a number: as objects, those of a large project would take more room than all the rest of a check.
     """
 
     def __init__(
@@ -47,7 +45,7 @@ class Cache:
         self.before = before or {}
         self.now: dict[str, dict[str, Any]] = {}
         self._world = ""
-        self._changed: frozenset[int] = frozenset()
+        self._changed = 0
         self._held: set[str] = set()  # the files whose findings hold now
 
     @classmethod
@@ -86,9 +84,9 @@ class Cache:
     def compare(self, project: Project) -> None:
         """See what has changed of a project, once all its facts are known."""
         self._world = world(project) if self.keeps else ""
-        self._changed = frozenset(
-            number for number, facts in enumerate(project.files.values()) if self._means_otherwise(facts)
-        )
+        for facts in project.files.values():
+            if self._means_otherwise(facts):
+                self._changed |= 1 << project.numbers[facts.path]
 
     def _means_otherwise(self, facts: FileFacts) -> bool:
         entry = self.before.get(facts.path)
@@ -108,22 +106,20 @@ class Cache:
         return found
 
     def _stands(self, entry: Mapping[str, Any]) -> bool:
-        if entry.get("world") != self._world:
-            return False
-        return not self._changed or self._changed.isdisjoint(numbers(entry["judged_by"]))
+        return entry.get("world") == self._world and not self._changed & int(entry["judged_by"], 16)
 
-    def keep_findings(self, path: str, findings: list[Finding], judged_by: str) -> None:
+    def keep_findings(self, path: str, findings: list[Finding], judged_by: int) -> None:
         """Keep the findings of a file, and by which files of the project it was judged."""
         if path in self.now:
             self.now[path] |= {
                 "world": self._world,
-                "judged_by": judged_by,
+                "judged_by": f"{judged_by:x}",
                 "findings": [asdict(found) for found in findings],
             }
             self._held.add(path)
 
     def _standing(self) -> dict[str, dict[str, Any]]:
-        """What the next run may rely on: of files that nobody asked for now, findings may not hold any more."""
+        """What the next run may rely on; findings of files that nobody asked for may not hold any more."""
         kept = {}
         for path, entry in self.now.items():
             holds = path in self._held or self.findings(path) is not None
@@ -161,17 +157,6 @@ def world(project: Project) -> str:
     """Fingerprint what any file may know of all others."""
     outlines = [facts.outline for facts in project.files.values()]
     return digest("\n".join([*outlines, project.versions.fingerprint]))
-
-
-def judges(project: Project, path: str) -> str:
-    """Write down the files that were looked at to check one, by their place among all of the project."""
-    found = array("I", sorted(project.numbers[other] for other in project.consulted if other != path))
-    return b64encode(found.tobytes()).decode("ascii")
-
-
-def numbers(judged_by: str) -> array[int]:
-    """Read what `judges` wrote."""
-    return array("I", b64decode(judged_by))
 
 
 def plainly(facts: FileFacts | ClassFacts | SessionMaker) -> dict[str, object]:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 Known = TypeVar("Known")
-MISSING = (None, None)
+MISSING = (None, 0)
 
 
 class Memory:
     """Answers by the question they belong to, with the files that each follows from.
 
     `consulted` are the files that were looked at since the last beginning, by whoever looked at one and by
-    asking again what was learnt from it: the cache holds findings by them.
+    asking again what was learnt from it: the cache holds findings by them. Sets of files are the bits of a
+    number here, at the place of each: there are tens of thousands of such sets, and they are joined all day.
     """
 
-    def __init__(self) -> None:
-        self.consulted: set[str] = set()
-        self._known: dict[object, tuple[object, frozenset[str] | None]] = {}
-        self._noted: set[int] = set()  # the sets of files that `consulted` holds already
-        self._alike: dict[frozenset[str], frozenset[str]] = {}
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.numbers = {path: number for number, path in enumerate(paths)}
+        self.consulted = 0
+        self._known: dict[object, tuple[object, int]] = {}
+        self._alike: dict[int, int] = {}
 
     def begin(self) -> None:
         """Note anew which files are looked at."""
-        self.consulted, self._noted = set(), set()
+        self.consulted = 0
+
+    def look_at(self, path: str) -> None:
+        """Note that a file is looked at."""
+        self.consulted |= 1 << self.numbers[path]
 
     def remember(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> Known:
         """Compute something once; note the files that it was learnt from each time it is asked for.
@@ -34,27 +39,21 @@ class Memory:
         found = self._known.get(key, MISSING)
         if found is MISSING:
             found = self._learnt(key, compute, meanwhile)
-        known, behind = found
-        if behind is not None and id(behind) not in self._noted:
-            self._noted.add(id(behind))
-            self.consulted |= behind
-        return known  # type: ignore[return-value]  # what was kept under a key is of its type
+        self.consulted |= found[1]
+        return found[0]  # type: ignore[return-value]  # what was kept under a key is of its type
 
-    def _learnt(
-        self, key: object, compute: Callable[[], Known], meanwhile: Known
-    ) -> tuple[object, frozenset[str] | None]:
-        outer, self.consulted = self.consulted, set()
-        noted, self._noted = self._noted, set()
-        self._known[key] = meanwhile, None
+    def _learnt(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> tuple[object, int]:
+        outer, self.consulted = self.consulted, 0
+        self._known[key] = meanwhile, 0
         try:
             answer = compute()
-            behind = frozenset(self.consulted)
-            self._known[key] = found = answer, self._alike.setdefault(behind, behind)
+            found = answer, self._alike.setdefault(self.consulted, self.consulted)
+            self._known[key] = found
         except BaseException:
             del self._known[key]
             raise
         finally:
-            self.consulted, self._noted = outer, noted
+            self.consulted = outer
         return found
 
     def knows(self, key: object) -> bool:

@@ -171,7 +171,7 @@ def read(project: Project, address: str) -> Model | None:
     """Read a class of the project; what it inherits is learnt from the files of its bases."""
     for above in project.ancestry(address):
         if above in project.classes:
-            project.consulted.add(project.classes[above][0].path)
+            project.look_at(project.classes[above][0].path)
     return Model(address, project)
 
 

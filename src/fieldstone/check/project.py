@@ -53,11 +53,10 @@ class Project(Memory):
         texts: Texts | None = None,
         processes: int = 1,
     ) -> None:
-        super().__init__()
+        self.files: Mapping[str, FileFacts] = {facts.path: facts for facts in files}
+        super().__init__(self.files)
         self.root = root
         self.texts = texts or Texts(root)
-        self.files: Mapping[str, FileFacts] = {facts.path: facts for facts in files}
-        self.numbers = {path: number for number, path in enumerate(self.files)}
         self.versions = versions
         self._shelf = Shelf(room(len(self.files), processes))
         self._by_name: dict[str, FileFacts] = {facts.module: facts for facts in self.files.values()}
@@ -80,7 +79,7 @@ class Project(Memory):
 
     def module(self, facts: FileFacts) -> Module | None:
         """Parse a file of the project; None for one that cannot be parsed."""
-        self.consulted.add(facts.path)
+        self.look_at(facts.path)
         module = self._shelf.get(facts.path)
         if module is None and not facts.error:
             try:
@@ -103,7 +102,7 @@ class Project(Memory):
 
     def text(self, facts: FileFacts) -> str:
         """The code of a file, which need not be parsed to look for a word; empty if it cannot be read."""
-        self.consulted.add(facts.path)
+        self.look_at(facts.path)
         module = self._shelf.get(facts.path)
         if module is not None:
             return module.code
@@ -123,7 +122,7 @@ class Project(Memory):
         facts = self._by_name.get(module)
         if facts is None or facts.names.get(name.partition(".")[0]) not in DEFINED:
             return False
-        self.consulted.add(facts.path)
+        self.look_at(facts.path)
         return True
 
     def find_module(self, dotted: str, importer: FileFacts) -> FileFacts | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from fieldstone.check.cache import Cache, judges
+from fieldstone.check.cache import Cache
 from fieldstone.check.checking import Chosen, checked
 from fieldstone.check.configuration import NO_CONFIGURATION, Configuration, matches
 from fieldstone.check.discovery import AskedFor, root_of, sources
@@ -219,13 +219,13 @@ def prepare(project: Project | None, codes: list[str], configuration: Configurat
     WORKER.trees = {}
 
 
-def check_one(path: str) -> tuple[list[Finding], str]:
+def check_one(path: str) -> tuple[list[Finding], int]:
     """Check one file in a process that is ready; tell also by which files it was judged."""
     project = WORKER.project
     assert project is not None
     with project.judging(path):
         findings = list(checked(project, project.files[path], WORKER.chosen, WORKER.configuration))
-    return findings, judges(project, path)
+    return findings, project.consulted
 
 
 def choose(options: Options, configuration: Configuration) -> list[Rule]:
