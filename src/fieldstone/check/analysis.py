@@ -327,8 +327,11 @@ class Analysis:
         coroutine = function.asynchronous and not generator and not is_generator(function)
         if summary is None:
             return Coroutine(UNKNOWN, node) if coroutine and undecorated(function) else UNKNOWN
-        transfer = Transfer(summary, evaluation, node, paired(function, callee, node, arguments, keywords))
-        value = transfer.value()
+        if summary.inert:
+            value = summary.given
+        else:
+            given = paired(function, callee, node, arguments, keywords)
+            value = Transfer(summary, evaluation, node, given).value()
         if generator:
             if decorated_as(function, "contextmanager", "asynccontextmanager"):
                 session = value if isinstance(value, Session) else None

@@ -74,6 +74,14 @@ def problems(project: Project, module: Module, chosen: Chosen) -> Iterator[tuple
                 yield rule, problem
 
 
+# How a name is spelled where a rule has to see it: `Field(...)`, `sessionmaker[Session](...)`, imported as
+# something else; `datetime.timezone`.
+AROUND: dict[type, tuple[tuple[str, str], ...]] = {
+    ast.Call: (("", "("), ("", "["), ("", " as ")),
+    ast.Attribute: ((".", ""),),
+}
+
+
 class Chosen:
     """The rules that run, by what they are about; those about a few names by these."""
 
@@ -95,8 +103,17 @@ class Chosen:
         self.subjects = {
             kind for found in (self.by_subject, self.by_name) for kind, some in found.items() if some
         }
+        self.spelled = {
+            kind: [before + last + after for last in map(last_part, named) for before, after in AROUND[kind]]
+            for kind, named in self.by_name.items()
+            if kind in AROUND
+        }
         self.events = any(subject in self.subjects for subject in Event.__args__)
         self.calls = None if Called in self.by_subject else frozenset(self.by_name[Called])
+
+    def spoken(self, kind: type[ast.AST], source: str) -> bool:
+        """Whether a file may hold a node of a kind that a rule has to see, as far as its text tells."""
+        return kind in self.by_subject or any(spelled in source for spelled in self.spelled[kind])
 
     def named(self, nodes: Iterable[ast.AST]) -> Iterable[ast.AST]:
         """Leave out the attributes that no rule has to see, which are most of them."""
@@ -120,6 +137,11 @@ class Chosen:
         return always
 
 
+def last_part(name: str | None) -> str:
+    """The last part of a name, or of an address."""
+    return (name or "").rpartition(".")[2]
+
+
 def called(call: object, module: Module) -> tuple[str | None, str | None]:
     """The last name and the address of what is called."""
     if isinstance(call, Called):
@@ -134,7 +156,7 @@ def subjects(file: File, chosen: Chosen) -> Iterator[object]:
     if Module in wanted:
         yield module
     for subject in wanted:
-        if issubclass(subject, ast.AST):
+        if issubclass(subject, ast.AST) and chosen.spoken(subject, module.source):
             yield from chosen.named(module.nodes.get(subject, ()))
     if Model in wanted:
         yield from models_in(module)

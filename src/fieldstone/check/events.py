@@ -109,7 +109,7 @@ class RowRead:
 
 @dataclass(slots=True)
 class Written:
-    """An attribute of an instance is set."""
+    """An attribute of an instance is set; by an assignment, `source` is the expression that it gives."""
 
     node: ast.Attribute
     place: Place
@@ -117,6 +117,7 @@ class Written:
     model: Model
     value: Value
     state: State
+    source: ast.expr | None
 
 
 @dataclass(slots=True)

@@ -56,6 +56,7 @@ class Flow(Calls):
         self.continues: list[list[State]] = []
         self.watched: list[list[State]] = []
         self.nested: list[tuple[Function, dict[str, Value]]] = []
+        self.source: ast.expr | None = None
 
     @property
     def annotations(self) -> Annotations:
@@ -133,7 +134,9 @@ class Flow(Calls):
     def run_assign(self, node: ast.Assign) -> None:
         value = self.value(node.value)
         for target in node.targets:
+            self.source = node.value if isinstance(target, ast.Attribute) else None
             self.bind(target, value)
+        self.source = None
 
     def run_annassign(self, node: ast.AnnAssign) -> None:
         if node.value is None:
@@ -160,7 +163,7 @@ class Flow(Calls):
             thing = self.state.things[base.thing]
             known = model(self.project, thing.model)
             if known:
-                self.emit(Written(target, self.place, thing, known, value, self.state))
+                self.emit(Written(target, self.place, thing, known, value, self.state, self.source))
                 loaded = thing.loaded if thing.loaded is None else thing.loaded | {target.attr}
                 self.state.change(base, kept=thing.kept | {target.attr}, loaded=loaded)
         else:

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from fieldstone.check import names
@@ -25,7 +26,6 @@ MARKERS = (
     "relationship",
 )
 DATABASE = re.compile(r"\bdb\b")
-MAKER = re.compile(r"[sS]ession(?:_?[mM]aker)?\w*\s*\(|scoped_session")
 LONGEST_SCHEME = 60
 SCHEME = re.compile(r"""\b(sqlite|postgres(?:ql)?|mysql|mariadb|oracle|mssql)(\+\w+)?:/""")
 LONGEST_NAME = 100  # or a file that is one long word would take for ever
@@ -114,7 +114,7 @@ def facts_of(tree: ast.Module, source: str, relative: str, fingerprint: str) -> 
     bound = Names()
     bind(tree.body, bound, module if package else module.rpartition(".")[0])
     matters = any(marker in source for marker in MARKERS) or DATABASE.search(source) is not None
-    makers = tuple(session_makers(tree, bound.imports)) if matters and MAKER.search(source) else ()
+    makers = tuple(session_makers(tree, source, bound.imports)) if matters else ()
     return FileFacts(
         relative,
         module,
@@ -136,8 +136,7 @@ def facts_of(tree: ast.Module, source: str, relative: str, fingerprint: str) -> 
 
 def uncommented(source: str) -> str:
     """Leave out blank lines and those that are a comment, which change what is found in no other file."""
-    lines = (line for line in source.split("\n") if (start := line.lstrip()) and not start.startswith("#"))
-    return "\n".join(lines)
+    return "\n".join([line for line in source.split("\n") if (start := line.lstrip()) and start[0] != "#"])
 
 
 def bind(body: list[ast.stmt], bound: Names, package: str) -> None:
@@ -314,17 +313,31 @@ def depended(tree: ast.Module) -> Iterator[str]:
                 yield spelled
 
 
-def session_makers(tree: ast.Module, imports: dict[str, str]) -> Iterator[SessionMaker]:
+def session_makers(tree: ast.Module, source: str, imports: dict[str, str]) -> Iterator[SessionMaker]:
     """Find the calls that make sessions or session factories."""
-    if not any(target.startswith(("sqlmodel", "sqlalchemy")) for target in imports.values()):
+    heads = [re.escape(name) for name, target in imports.items() if may_make_sessions(target)]
+    if not heads or not re.search(rf"\b(?:{'|'.join(heads)})\b[\w.\s]*[(\[]", source):
         return
     for node in walk(tree):
         if isinstance(node, ast.Call) and (spelled := names.dotted(node.func)):
             head, _, rest = spelled.partition(".")
             if head in imports:
                 target = names.canonical(f"{imports[head]}.{rest}" if rest else imports[head])
-                if target in names.SESSIONS | names.MAKERS:
+                if target in MAKING:
                     yield session_maker(node, target, imports)
+
+
+MAKING = names.SESSIONS | names.MAKERS
+
+
+@cache
+def may_make_sessions(target: str) -> bool:
+    """Whether an import names what makes sessions, or a module that it may be asked of."""
+    return (
+        names.canonical(target) in MAKING
+        or target in {"sqlmodel", "sqlalchemy"}
+        or (target.startswith(("sqlmodel.", "sqlalchemy.")) and target.rpartition(".")[2].islower())
+    )
 
 
 def session_maker(call: ast.Call, target: str, imports: dict[str, str]) -> SessionMaker:

@@ -63,3 +63,7 @@ class Memory:
     def forget(self, key: object) -> None:
         """Compute something anew when it is asked for again."""
         self._known.pop(key, None)
+
+    def forget_all(self) -> None:
+        """Let everything go, models that refer to the whole project among it."""
+        self._known, self._alike = {}, {}

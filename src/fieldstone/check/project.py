@@ -75,6 +75,11 @@ class Project(Memory):
         yield
         self._shelf.done()
 
+    def close(self) -> None:
+        """Let all trees go at once, rather than when somebody looks for garbage."""
+        self.forget_all()
+        self._shelf = Shelf(0)
+
     # Modules
 
     def module(self, facts: FileFacts) -> Module | None:
@@ -161,6 +166,12 @@ class Project(Memory):
 
     def address(self, facts: FileFacts, dotted: str) -> str | None:
         """Say where the thing is defined that a file spells `dotted`; None if that cannot be seen."""
+        if (
+            not facts.stars
+            and (head := dotted.partition(".")[0]) not in facts.imports
+            and head not in facts.names
+        ):
+            return None
         key = (facts.path, dotted)
         if key not in self._addresses:
             self._addresses[key] = None  # a circle of imports ends here

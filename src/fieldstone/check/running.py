@@ -212,6 +212,8 @@ def keep(facts: FileFacts, source: str, tree: ast.Module) -> None:
 
 def prepare(project: Project | None, codes: list[str], configuration: Configuration) -> None:
     """Get a process ready to check; without a project it forgets what it knew."""
+    if WORKER.project:
+        WORKER.project.close()
     WORKER.texts, WORKER.project, WORKER.configuration = None, project, configuration
     WORKER.chosen = Chosen([rules()[code] for code in codes])
     if project:

@@ -42,7 +42,21 @@ class Summary:
     state: State
     parameters: dict[str, Value]
     sessions: dict[str, Session] = field(default_factory=dict)
-    at_yield: State | None = None
+    inert: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """See whether nothing of what it does or gives is about objects or sessions of who calls it."""
+        passed = any(isinstance(value, Session | Instance | Many) for value in self.parameters.values())
+        done = self.state.committed or self.state.rolled_back
+        self.inert = not (passed or done or isinstance(self.given, TRANSLATED))
+
+    @property
+    def given(self) -> Value:
+        """What a call gives, or each turn of a generator."""
+        return self.yielded if self.yielded is not None else self.result
+
+
+TRANSLATED = (Instance, Many, Row, Coroutine, Session, Context)
 
 
 class Transfer:
@@ -82,8 +96,7 @@ class Transfer:
                 rolled_back(state, self.keys[key], self.node.lineno)
         for number, mine in self.things.items():
             self.carry(final.things.get(number), mine)
-        given = self.summary.yielded if self.summary.yielded is not None else self.summary.result
-        return self.translated(given)
+        return self.translated(self.summary.given)
 
     def carry(self, thing: Thing | None, mine: Instance) -> None:
         """Learn what became of an object that was passed."""

@@ -194,8 +194,8 @@ def after(attribute: ast.Attribute, call: ast.Call, text: str, module: Module) -
     return Edit(Span(start.end_line, start.end_column, end.end_line, end.end_column), text)
 
 
-@rule("FS308", "len-of-all", ast.Call, calls={"len"})
-def len_of_all(call: ast.Call, file: File) -> Iterator[Problem]:
+@rule("FS308", "len-of-all", Called, calls={"len"})
+def len_of_all(called: Called, file: File) -> Iterator[Problem]:
     """All rows are loaded to count them.
 
     Every row is sent, and every one becomes an object, to be thrown away; the time grows with the table.
@@ -209,6 +209,7 @@ def len_of_all(call: ast.Call, file: File) -> Iterator[Problem]:
     Fine:
     Rows that are used otherwise as well.
     """
+    call = called.node
     if names.dotted(call.func) != "len" or len(call.args) != 1 or file.module.facts.trial:
         return
     fetched = call.args[0]

@@ -156,9 +156,8 @@ def stored_times(event: Written | Made | Called, file: File) -> Iterator[Problem
 def stored(event: Written | Made | Called, file: File) -> Iterator[tuple[Model, str, ast.expr]]:
     """The columns that an event gives a value, and the expressions that make the values."""
     if isinstance(event, Written):
-        above = file.module.parents.get(event.node)
-        if isinstance(above, ast.Assign):
-            yield event.model, event.node.attr, above.value
+        if event.source is not None:
+            yield event.model, event.node.attr, event.source
         return
     made = event.model if isinstance(event, Made) else changed_by(event, file)
     if made is None:
