@@ -165,12 +165,10 @@ class Analysis:
 
     def global_value(self, module: Module, name: str) -> Value:
         """What a name means at the top of a module."""
-        key = ("global", module.facts.path, name)
-        return self.project.remember(key, lambda: self._global_value(module, name), MEANWHILE)
-
-    def _global_value(self, module: Module, name: str) -> Value:
         address = self.project.address(module.facts, name)
-        return self.at(address) if address else UNKNOWN
+        if address is None:
+            return UNKNOWN
+        return self.project.remember(("global", address), lambda: self.at(address), MEANWHILE)
 
     def at(self, address: str) -> Value:
         """What stands at an address."""

@@ -103,17 +103,16 @@ class Chosen:
         self.subjects = {
             kind for found in (self.by_subject, self.by_name) for kind, some in found.items() if some
         }
-        self.spelled = {
-            kind: [before + last + after for last in map(last_part, named) for before, after in AROUND[kind]]
-            for kind, named in self.by_name.items()
-            if kind in AROUND
-        }
+        self.named_by = {kind: {*map(last_part, named)} for kind, named in self.by_name.items()}
         self.events = any(subject in self.subjects for subject in Event.__args__)
         self.calls = None if Called in self.by_subject else frozenset(self.by_name[Called])
 
     def spoken(self, kind: type[ast.AST], source: str) -> bool:
         """Whether a file may hold a node of a kind that a rule has to see, as far as its text tells."""
-        return kind in self.by_subject or any(spelled in source for spelled in self.spelled[kind])
+        return kind in self.by_subject or any(
+            name in source and any(before + name + after in source for before, after in AROUND[kind])
+            for name in self.named_by[kind]
+        )
 
     def named(self, nodes: Iterable[ast.AST]) -> Iterable[ast.AST]:
         """Leave out the attributes that no rule has to see, which are most of them."""

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fieldstone.check import names
@@ -64,6 +64,17 @@ class Handlers(dict[type, Callable[[Any, Any], Any] | None]):
         return found
 
 
+class Constants(dict[type, Plain]):
+    """What constants of each type are, found out when one is first met."""
+
+    def __missing__(self, kind: type) -> Plain:
+        self[kind] = found = NONE if kind is NoneType else Plain(kind.__name__)
+        return found
+
+
+CONSTANTS = Constants()
+
+
 class Evaluation:
     """Evaluates expressions of one function, in a state that statements change.
 
@@ -111,19 +122,18 @@ class Evaluation:
         return found  # type: ignore[no-any-return]  # handlers are found by name
 
     def on_constant(self, node: ast.Constant) -> Value:
-        return NONE if node.value is None else plain(node.value.__class__.__name__)
+        return CONSTANTS[node.value.__class__]
 
     def on_name(self, node: ast.Name) -> Value:
-        if node.id in self.state.names:
-            return self.state.names[node.id]
-        return self.analysis.global_value(self.module, node.id)
+        known = self.state.names.get(node.id)
+        return self.analysis.global_value(self.module, node.id) if known is None else known
 
     def on_joinedstr(self, node: ast.JoinedStr) -> Value:
         for part in node.values:
             if isinstance(part, ast.FormattedValue):
                 self.value(part.value)
                 self.value(part.format_spec)
-        return plain("str")
+        return CONSTANTS[str]
 
     def on_namedexpr(self, node: ast.NamedExpr) -> Value:
         value = self.value(node.value)
@@ -360,12 +370,6 @@ class Evaluation:
             Thing(relation.target, thing.status, thing.session, loaded, thing.expired, origin=thing.origin)
         )
         return Many(born) if relation.many else born
-
-
-@cache
-def plain(kind: str) -> Plain:
-    """Data of a type."""
-    return Plain(kind)
 
 
 def combined(one: Value, other: Value) -> Value:

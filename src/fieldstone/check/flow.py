@@ -21,6 +21,7 @@ from fieldstone.check.gathering import Names, bind_from
 from fieldstone.check.lookup import decorated_as
 from fieldstone.check.models import model
 from fieldstone.check.modules import Function
+from fieldstone.check.routes import parameters_of
 from fieldstone.check.sessioncalls import closed, committed
 from fieldstone.check.trees import walk
 from fieldstone.check.values import (
@@ -66,22 +67,17 @@ class Flow(Calls):
     def enter(self, closure: dict[str, Value] | None = None) -> dict[str, Value]:
         """Bind the parameters to what is known of them."""
         self.state.names.update(closure or {})
-        node, given = self.function.node, self.function.node.args
-        arguments = [*given.posonlyargs, *given.args]
-        missing: list[ast.expr | None] = [None] * (len(arguments) - len(given.defaults))
-        defaults = [*missing, *given.defaults]
+        node, given, annotations = self.function.node, self.function.node.args, self.annotations
         bound: dict[str, Value] = {}
-        for argument, default in [
-            *zip(arguments, defaults, strict=True),
-            *zip(given.kwonlyargs, given.kw_defaults, strict=True),
-        ]:
-            value = self.annotations.parameter(self.module, argument, default)
-            bound[argument.arg] = self.annotations.as_used(value, argument.arg, self.function)
+        for argument, default in parameters_of(self.function):
+            value = annotations.parameter(self.module, argument, default)
+            bound[argument.arg] = annotations.as_used(value, argument.arg, self.function)
         for extra in (given.vararg, given.kwarg):
             if extra:
                 bound[extra.arg] = UNKNOWN
-        if self.function.owner and arguments and not decorated_as(self.function, "staticmethod"):
-            bound[arguments[0].arg] = self.itself(self.function.owner, node)
+        first = next(iter((*given.posonlyargs, *given.args)), None)
+        if self.function.owner and first and not decorated_as(self.function, "staticmethod"):
+            bound[first.arg] = self.itself(self.function.owner, node)
         for value in bound.values():
             if isinstance(value, Session):
                 self.sessions[value.key] = value

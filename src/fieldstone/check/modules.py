@@ -252,6 +252,11 @@ def bound_by(statement: ast.stmt) -> Iterator[str]:
                 yield type_alias.id
 
 
+COMPOUND = frozenset(
+    {ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match}
+)
+
+
 def functions_in(body: list[ast.stmt], module: Module, owner: str | None) -> Iterator[Function]:
     """Functions among statements, and all nested in them."""
     for statement in body:
@@ -261,9 +266,11 @@ def functions_in(body: list[ast.stmt], module: Module, owner: str | None) -> Ite
                 yield from functions_in(statement.body, module, None)
             case ast.ClassDef(name=name):
                 yield from functions_in(statement.body, module, f"{module.facts.module}:{name}")
-            case _:
+            case _ if statement.__class__ in COMPOUND:
                 for nested in blocks(statement):
                     yield from functions_in(nested, module, owner)
+            case _:
+                pass
 
 
 def blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:

@@ -199,6 +199,8 @@ class Project(Memory):
     def _locate(self, target: str, facts: FileFacts, depth: int) -> str | None:
         """Find what an absolute dotted name means: a name in a module of the project, or a library's."""
         parts = target.split(".")
+        if parts[0] in LIBRARIES:
+            return names.canonical(target)
         first = 2 if target.startswith(".") else 1
         for size in range(len(parts), first - 1, -1):
             module = self.find_module(".".join(parts[:size]), facts)

@@ -63,12 +63,14 @@ def eager_default(call: ast.Call, file: File) -> Iterator[Problem]:
     `func.now()` is SQL that the database evaluates for each row.
     """
     maker = file.module.address(call.func)
-    if maker not in DESCRIBING or (maker == "pydantic.Field" and made_once(call, file)):
+    if maker not in DESCRIBING:
         return
     each = "instance" if maker == "pydantic.Field" else "row"
-    zoned = zone_of(call, file)
     for keyword in keywords_of(call, file.module):
         if clock_read(keyword.value, file.module):
+            if maker == "pydantic.Field" and made_once(call, file):
+                return
+            zoned = zone_of(call, file)
             made = factory(keyword.value, file.module, zoned is not None)
             if made is None:
                 continue
@@ -170,12 +172,10 @@ def shared_mutable_column_default(call: ast.Call, file: File) -> Iterator[Proble
     `Field(default={})` of SQLModel, which copies the default for each instance, and columns of type
     `MutableDict.as_mutable(JSON)`, or a type given to `associate_with`, which make a dict of their own.
     """
-    if file.module.address(call.func) not in names.COLUMNS or any(map(copies, call.args)):
-        return
-    if "associate_with(" in file.module.code or in_revision(call, file.module):
-        return
     given = names.keyword(call, "default")
-    if isinstance(given, ast.Dict | ast.List | ast.Set):
+    if not isinstance(given, ast.Dict | ast.List | ast.Set) or any(map(copies, call.args)):
+        return
+    if file.module.address(call.func) in names.COLUMNS and makes_rows(call, file.module):
         made = maker_of(given, file.module)
         yield Problem(
             given,
@@ -185,10 +185,11 @@ def shared_mutable_column_default(call: ast.Call, file: File) -> Iterator[Proble
         )
 
 
-def in_revision(call: ast.Call, module: Module) -> bool:
-    """Whether a column is described to Alembic, which makes no rows and so asks for no default."""
+def makes_rows(call: ast.Call, module: Module) -> bool:
+    """Whether rows are made with a column's default as it is: Alembic asks for none, some types copy it."""
     around = (above for above in module.above(call) if isinstance(above, ast.Call))
-    return any(last_name(above) in {"create_table", "add_column"} for above in around)
+    described = any(last_name(above) in {"create_table", "add_column"} for above in around)
+    return not described and "associate_with(" not in module.code
 
 
 def copies(node: ast.expr) -> bool:

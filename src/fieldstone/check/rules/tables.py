@@ -334,7 +334,7 @@ def table_defined_twice(module: Module, file: File) -> Iterator[Problem]:
     Tables with `extend_existing`, and classes of two registries.
     """
     seen: dict[str, int] = {}
-    whole = [s for s in module.tree.body if isinstance(s, ast.ClassDef)]
+    whole = [s for s in module.tree.body if isinstance(s, ast.ClassDef) and s.keywords]
     for node, facts in ((node, class_facts(node)) for node in whole):
         bases = [module.address(base) for base in node.bases]
         if facts.table is not True or bases != [names.SQLMODEL] or facts.tablename == "?":
