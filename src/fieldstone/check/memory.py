@@ -7,6 +7,9 @@ from typing import TypeVar
 
 Known = TypeVar("Known")
 MISSING = (None, 0)
+# After so many answers all are forgotten, before they take more room than the trees; most were asked for by
+# neighbours of the files that have been checked.
+ENOUGH = 100_000
 
 
 class Memory:
@@ -26,6 +29,8 @@ class Memory:
     def begin(self) -> None:
         """Note anew which files are looked at."""
         self.consulted = 0
+        if len(self._known) > ENOUGH:
+            self.forget_all()
 
     def look_at(self, path: str) -> None:
         """Note that a file is looked at."""

@@ -216,6 +216,8 @@ class Project(Memory):
 
     def locate(self, target: str, facts: FileFacts) -> str | None:
         """Say where the thing is defined that an import in a file names."""
+        if target.partition(".")[0] in LIBRARIES:
+            return names.canonical(target)
         key = (target, facts.path)
         if key not in self._located:
             self._located[key] = self._locate(target, facts, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from fieldstone.check.evaluation import Evaluation
@@ -41,14 +42,23 @@ class Summary:
     yielded: Value | None
     state: State
     parameters: dict[str, Value]
-    sessions: dict[str, Session] = field(default_factory=dict)
     inert: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """See whether nothing of what it does or gives is about objects or sessions of who calls it."""
-        passed = any(isinstance(value, Session | Instance | Many) for value in self.parameters.values())
+        """See whether nothing of what it does or gives is about objects or sessions of who calls it.
+
+        What nobody can ask for any more goes: a large project has tens of thousands of summaries.
+        """
+        passed = [value for value in self.parameters.values() if isinstance(value, Session | Instance | Many)]
         done = self.state.committed or self.state.rolled_back
         self.inert = not (passed or done or isinstance(self.given, TRANSLATED))
+        if self.inert:
+            self.state, self.parameters = NOTHING, {}
+            return
+        seen = {number for value in (self.given, *passed) for number in things_in(value)}
+        known = self.state.things
+        self.state.things = {number: known[number] for number in seen if number in known}
+        self.state.names = {}
 
     @property
     def given(self) -> Value:
@@ -56,6 +66,7 @@ class Summary:
         return self.yielded if self.yielded is not None else self.result
 
 
+NOTHING = State()
 TRANSLATED = (Instance, Many, Row, Coroutine, Session, Context)
 
 
@@ -166,9 +177,7 @@ def summarised(flow: Flow) -> Summary:
     yielded: Value | None = None
     for value in flow.yielded:
         yielded = either(yielded, value)
-    state = joined([s.copy() for s in states]) or State()
-    state.names.clear()  # of the function itself, which may hold whole modules
-    return Summary(result or PLAIN, yielded, state, parameters, flow.sessions)
+    return Summary(result or PLAIN, yielded, joined([s.copy() for s in states]) or State(), parameters)
 
 
 def paired(
@@ -220,14 +229,18 @@ def own_nodes(node: ast.AST) -> list[ast.AST]:
 
 def holds_things(value: Value) -> bool:
     """Whether a value is about instances whose state belongs to one function."""
+    return any(True for _ in things_in(value))
+
+
+def things_in(value: Value) -> Iterator[int]:
+    """The numbers of the instances that a value is about."""
     match value:
-        case Instance():
-            return True
-        case Many(element=element):
-            return holds_things(element)
+        case Instance(thing=number):
+            yield number
+        case Many(element=inner) | Coroutine(value=inner) | Context(value=inner):
+            yield from things_in(inner)
         case Row(elements=elements):
-            return any(holds_things(e) for e in elements)
-        case Coroutine(value=inner) | Context(value=inner):
-            return holds_things(inner)
+            for element in elements:
+                yield from things_in(element)
         case _:
-            return False
+            pass
