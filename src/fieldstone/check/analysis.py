@@ -132,7 +132,7 @@ class Analysis:
         Such sessions come from dependencies; if those agree, or else all that makes sessions, it is known.
         """
         alone = self.project.expires(asynchronous)
-        return self.project.remember(("expires", asynchronous), lambda: self._expires(asynchronous), alone)
+        return self.project.remember(f"expires {asynchronous}", lambda: self._expires(asynchronous), alone)
 
     def _expires(self, asynchronous: bool | None) -> bool | None:
         given = [self.given(address, "") for address in sorted(self.project.dependencies)]

@@ -49,7 +49,13 @@ def modules_that_name(function: Function) -> Iterator[Module]:
     name = function.node.name
     reached = (function.owner or "").partition(":")[2] or name
     pattern = re.compile(rf"\b{re.escape(name)}\s*\(")
-    candidates = {facts.path: facts for found in (reached, "*") for facts in project.importers.get(found, ())}
+    address = f"{own.module}:{reached}"
+    candidates = {
+        facts.path: facts
+        for found in (reached, "*")
+        for facts in project.importers.get(found, ())
+        if project.address(facts, reached) == address
+    }
     if own.matters and not own.trial:
         candidates[own.path] = own
     for path in sorted(candidates, key=lambda path: path.split("/")):

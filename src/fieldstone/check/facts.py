@@ -69,6 +69,7 @@ class FileFacts:
     schemes: tuple[str, ...] = ()
     assigned: tuple[str, ...] = ()
     depends: tuple[str, ...] = ()
+    handmade: bool = False  # whether it makes tables of SQLAlchemy that are no classes
     meaning: str = ""
 
     @property
@@ -79,7 +80,15 @@ class FileFacts:
         """
         classes = [(c.name, c.bases, c.table, c.tablename, c.fields, c.abstract) for c in self.classes]
         makers = [(m.kind, m.asynchronous, m.expires) for m in self.makers]
-        rest = (self.imports, self.stars, self.names, self.schemes, self.assigned, self.depends)
+        rest = (
+            self.imports,
+            self.stars,
+            self.names,
+            self.schemes,
+            self.assigned,
+            self.depends,
+            self.handmade,
+        )
         return repr((self.path, self.error, self.matters, classes, makers, rest))
 
     def interned(self) -> FileFacts:

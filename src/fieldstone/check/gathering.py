@@ -130,6 +130,7 @@ def facts_of(tree: ast.Module, source: str, relative: str, fingerprint: str) -> 
         schemes=tuple(sorted(set(schemes(source)))),
         assigned=tuple(sorted(set(assigned(source)))) if matters else (),
         depends=tuple(sorted(set(depended(tree)))) if "Depends(" in source or "Security(" in source else (),
+        handmade="Table" in source and makes_tables(tree, source, bound),
         meaning=digest(uncommented(source).encode("utf-8", "surrogatepass")),
     )
 
@@ -337,6 +338,22 @@ def may_make_sessions(target: str) -> bool:
         names.canonical(target) in MAKING
         or target in {"sqlmodel", "sqlalchemy"}
         or (target.startswith(("sqlmodel.", "sqlalchemy.")) and target.rpartition(".")[2].islower())
+    )
+
+
+def makes_tables(tree: ast.Module, source: str, bound: Names) -> bool:
+    """Whether a file makes tables of SQLAlchemy that are no classes, or might."""
+    named = any(
+        target.startswith("sqlalchemy.") and target.endswith(".Table") for target in bound.imports.values()
+    )
+    if named or ("Table(" in source and "sqlalchemy" in bound.stars):
+        return True
+    modules = [
+        name for name, target in bound.imports.items() if target in {"sqlalchemy", "sqlalchemy.schema"}
+    ]
+    called = {f"{name}.Table" for name in modules} | {f"{name}.schema.Table" for name in modules}
+    return ".Table(" in source and any(
+        isinstance(node, ast.Call) and names.dotted(node.func) in called for node in walk(tree)
     )
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 Known = TypeVar("Known")
 MISSING = (None, 0)
-# After so many answers all are forgotten, before they take more room than the trees; most were asked for by
+# After so many answers they are forgotten, before they take more room than the trees; most were asked for by
 # neighbours of the files that have been checked.
 ENOUGH = 100_000
 
@@ -30,7 +30,8 @@ class Memory:
         """Note anew which files are looked at."""
         self.consulted = 0
         if len(self._known) > ENOUGH:
-            self.forget_all()
+            self._known = {key: found for key, found in self._known.items() if isinstance(key, str)}
+            self._alike = {}
 
     def look_at(self, path: str) -> None:
         """Note that a file is looked at."""
@@ -39,7 +40,8 @@ class Memory:
     def remember(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> Known:
         """Compute something once; note the files that it was learnt from each time it is asked for.
 
-        Whoever asks again while it is being computed, in a circle, gets what holds meanwhile.
+        Whoever asks again while it is being computed, in a circle, gets what holds meanwhile. A question
+        about the whole project has a mere text as its key, and is not forgotten before the end.
         """
         found = self._known.get(key, MISSING)
         if found is MISSING:

@@ -11,8 +11,8 @@ from fieldstone.check.modules import Module
 # about 28 bytes each. The facts of a file, which each process has, take as much room as the tree of some
 # characters, and leave less for trees in a project of many files.
 KEPT = 24_000_000
-FACTS = 900
-LEAST = 4_000_000
+FACTS = 700
+LEAST = 8_000_000
 
 
 def room(files: int, processes: int = 1) -> int:

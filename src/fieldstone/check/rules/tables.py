@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from fieldstone.check import names
 from fieldstone.check.events import Called
-from fieldstone.check.facts import FileFacts
 from fieldstone.check.fields import Column
 from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
 from fieldstone.check.gathering import class_facts
@@ -152,25 +151,9 @@ def table_names(file: File) -> set[str] | None:
     found = tables(file.project)
     if any(one.open or one.tablename == "?" for one in found):
         return None
-    if any(made_by_hand(facts, file) for facts in file.project.files.values()):
+    if any(facts.handmade for facts in file.project.files.values()):
         return None
     return {one.tablename for one in found}
-
-
-def made_by_hand(facts: FileFacts, file: File) -> bool:
-    """Whether a file makes tables of SQLAlchemy that are no classes."""
-    if "sqlalchemy.Table" in facts.imports.values():
-        return True
-    if not {"sqlalchemy", "sqlalchemy.schema"} & set(facts.imports.values()):
-        return False
-    module = file.project.module(facts) if "Table(" in file.project.text(facts) else None
-    calls = module.nodes.get(ast.Call, ()) if module else ()
-    return any(
-        module and isinstance(call, ast.Call) and module.address(call.func) in TABLES for call in calls
-    )
-
-
-TABLES = frozenset({"sqlalchemy.Table", "sqlalchemy.schema.Table"})
 
 
 @rule("FS008", "unmappable-column-type", Model, severity=Severity.ERROR)
