@@ -50,6 +50,9 @@ class Rooms(TyperGroup):
         listed = {word: TyperCommand(word, help=room.help) for word, room in ROOMS.items()}
         super().__init__(**{**attributes, "commands": listed})
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        return [_quick(parameter) for parameter in super().get_params(ctx)]
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         word, listed, rest = super().resolve_command(ctx, args)
         return word, _loaded(ROOMS[word]) if word else listed, rest
@@ -64,11 +67,42 @@ class Rooms(TyperGroup):
 
 def _loaded(room: Room) -> Any:
     try:
-        return get_command(importlib.import_module(room.module).app)
+        command = get_command(importlib.import_module(room.module).app)
+        ordinary = command.get_params
+        command.get_params = lambda ctx: [_quick(one) for one in ordinary(ctx)]  # type: ignore[method-assign]  # of this one
+        return command
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("fieldstone"):
             raise
         raise MissingExtra("This command", module=error.name, extra=room.extra) from error
+
+
+class _AsGiven:
+    """Takes what needs no conversion as it is.
+
+    To convert, Typer imports Pydantic, which takes longer than all the rest of a command that has little to
+    do. What nobody gave is its default, and a list of texts is one already; anything else Typer converts.
+    """
+
+    def __init__(self, parameter: Any) -> None:
+        self.ordinary = parameter.get_runtime_param
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Convert a value, as Typer's own does."""
+        source = ctx.get_parameter_source(param.name)
+        if value is None or source is None or source.name == "DEFAULT":
+            return () if value is None and (param.multiple or param.nargs == -1) else value
+        if param.type_descriptor.annotation == list[str] and not isinstance(value, str):
+            return [*value]
+        return self.ordinary().coerce(value, param=param, ctx=ctx)
+
+
+def _quick(parameter: Any) -> Any:
+    """Convert values of a parameter without Pydantic where that can be."""
+    if not isinstance(getattr(parameter, "_fieldstone", None), _AsGiven):
+        parameter._fieldstone = given = _AsGiven(parameter)
+        parameter.get_runtime_param = lambda: given
+    return parameter
 
 
 app = typer.Typer(cls=Rooms, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

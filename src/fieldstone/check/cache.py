@@ -85,13 +85,17 @@ class Cache:
         """See what has changed of a project, once all its facts are known."""
         self._world = world(project) if self.keeps else ""
         for facts in project.files.values():
-            if self._means_otherwise(facts):
-                self._changed |= 1 << project.numbers[facts.path]
+            self._changed |= self._change(facts) << project.numbers[facts.path]
 
-    def _means_otherwise(self, facts: FileFacts) -> bool:
-        entry = self.before.get(facts.path)
-        known = isinstance(entry, dict) and entry.get("meaning") == facts.meaning
-        return not known and not facts.error  # which is part of the outline
+    def _change(self, facts: FileFacts) -> int:
+        """What has changed of a file: 0 for nothing, 1 for what it says, 3 for methods of classes as well."""
+        entry = self.before.get(facts.path, {})
+        if facts.error or (isinstance(entry, dict) and entry.get("meaning") == facts.meaning):
+            return 0  # an error is part of the outline
+        try:
+            return 1 if facts_from(json.loads(entry["facts"])).methods == facts.methods else 3
+        except (KeyError, TypeError, ValueError):
+            return 3
 
     def findings(self, path: str) -> list[Finding] | None:
         """The findings of a file, if nothing that they follow from has changed."""

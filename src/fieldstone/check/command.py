@@ -52,9 +52,7 @@ CODES = "Codes or their beginnings (FS2, FS204, ALL), separated by commas; may b
 
 @app.command()
 def check_command(
-    paths: Annotated[
-        list[Path] | None, typer.Argument(help="Files and folders; by default this one.")
-    ] = None,
+    paths: Annotated[list[str] | None, typer.Argument(help="Files and folders; by default this one.")] = None,
     select: Annotated[list[str] | None, typer.Option(help=f"Run these rules only. {CODES}")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help=f"Do not run these rules. {CODES}")] = None,
     preview: Annotated[
@@ -88,7 +86,7 @@ def check_command(
     ] = False,
 ) -> None:
     """Find the known pitfalls of SQLModel, SQLAlchemy and FastAPI in source, without importing it."""
-    wanted = existing(paths or [Path()])
+    wanted = existing([Path(path) for path in paths or ["."]])
     options = Options(known(select), known(ignore), preview, jobs, cached=not no_cache)
     show = Show(output_format.value, statistics, baseline)
     if watch:

@@ -76,7 +76,7 @@ class FileFacts:
     def outline(self) -> str:
         """What other files may have learnt from these facts; not what stands in which line.
 
-        Methods are left out: who asks for those of a class is judged by its file.
+        Methods are left out: who asks for those of a class is judged by them alone.
         """
         classes = [(c.name, c.bases, c.table, c.tablename, c.fields, c.abstract) for c in self.classes]
         makers = [(m.kind, m.asynchronous, m.expires) for m in self.makers]
@@ -90,6 +90,11 @@ class FileFacts:
             self.handmade,
         )
         return repr((self.path, self.error, self.matters, classes, makers, rest))
+
+    @property
+    def methods(self) -> list[tuple[str, dict[str, bool]]]:
+        """The methods of each class."""
+        return [(found.name, found.methods) for found in self.classes]
 
     def interned(self) -> FileFacts:
         """Share its names with the facts of other files: most of what a large project imports is the same."""

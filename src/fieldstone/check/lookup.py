@@ -37,7 +37,7 @@ def owner_of(project: Project, owner: str, name: str) -> str | None:
     for address in project.ancestry(owner):
         if address in project.classes:
             facts, found = project.classes[address]
-            project.look_at(facts.path)
+            project.look_at_methods(facts.path)
             if name in found.methods:
                 return address
     return None

@@ -17,11 +17,12 @@ class Memory:
 
     `consulted` are the files that were looked at since the last beginning, by whoever looked at one and by
     asking again what was learnt from it: the cache holds findings by them. Sets of files are the bits of a
-    number here, at the place of each: there are tens of thousands of such sets, and they are joined all day.
+    number here, since there are tens of thousands of such sets, and they are joined all day. Each file has
+    two: one for all that it says, one for which methods its classes have.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self.numbers = {path: number for number, path in enumerate(paths)}
+        self.numbers = {path: 2 * number for number, path in enumerate(paths)}
         self.consulted = 0
         self._known: dict[object, tuple[object, int]] = {}
         self._alike: dict[int, int] = {}
@@ -36,6 +37,10 @@ class Memory:
     def look_at(self, path: str) -> None:
         """Note that a file is looked at."""
         self.consulted |= 1 << self.numbers[path]
+
+    def look_at_methods(self, path: str) -> None:
+        """Note that nothing is asked of a file but which methods its classes have."""
+        self.consulted |= 2 << self.numbers[path]
 
     def remember(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> Known:
         """Compute something once; note the files that it was learnt from each time it is asked for.

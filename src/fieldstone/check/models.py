@@ -8,8 +8,10 @@ than can be seen, and rules that reason from what is missing must be silent.
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from fieldstone.check import names
 from fieldstone.check.facts import ClassFacts
@@ -17,6 +19,8 @@ from fieldstone.check.fields import Column, Relation, is_class_variable, target_
 from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module
 from fieldstone.check.project import MODEL, Project
+
+Field = TypeVar("Field", Column, Relation)
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,13 @@ class Model:
         """What its file tells of it; most questions need no tree."""
         return self.project.classes[self.address][1]
 
-    @cached_property
+    @property
     def module(self) -> Module:
         """Its file; an empty one if that has changed since its facts were gathered."""
         facts, _ = self.project.classes[self.address]
         return self.project.module(facts) or Module(self.project, facts, "", ast.Module([], []))
 
-    @cached_property
+    @property
     def node(self) -> ast.ClassDef:
         """Its statement."""
         missing = ast.ClassDef(self.name, [], [], [], [], lineno=1, col_offset=0, end_lineno=1)
@@ -64,19 +68,22 @@ class Model:
         """Whether it descends from Fieldstone's Model, which does without many of SQLModel's pitfalls."""
         return names.FIELDSTONE in self.ancestry
 
-    @cached_property
+    @property
     def declarative(self) -> bool:
         """Whether it descends from a declarative base of SQLAlchemy."""
         return any(is_declarative(self.project, above) for above in self.ancestry)
 
-    @cached_property
+    @property
     def schema(self) -> bool:
         """Whether it is validated data and no table."""
         return not self.table and (self.sqlmodel or "pydantic.BaseModel" in self.ancestry)
 
-    @cached_property
+    @property
     def table(self) -> bool:
         """Whether rows are read into it."""
+        return self.project.remember((MODEL, self.address, "table"), self._is_table, False)
+
+    def _is_table(self) -> bool:
         known = [self.project.classes[a][1] for a in self.ancestry if a in self.project.classes]
         if self.sqlmodel:
             return any(facts.table for facts in known)
@@ -94,29 +101,46 @@ class Model:
             ":" not in above and above not in CLOSED for above in self.ancestry
         )
 
-    @cached_property
+    @property
     def own_columns(self) -> dict[str, Column]:
         """The columns that its own body declares."""
+        return self._read("own columns", self._own_columns)
+
+    def _own_columns(self) -> dict[str, Column]:
         found = (column_of(self, statement) for statement in self.node.body)
         return {column.name: column for column in found if column}
 
-    @cached_property
+    @property
     def own_relations(self) -> dict[str, Relation]:
         """The relationships that its own body declares."""
+        return self._read("own relations", self._own_relations)
+
+    def _own_relations(self) -> dict[str, Relation]:
         found = (relation_of(self, statement) for statement in self.node.body)
         return {relation.name: relation for relation in found if relation}
 
-    @cached_property
+    @property
     def columns(self) -> dict[str, Column]:
         """All columns, those of its bases included."""
+        return self._read("columns", self._columns)
+
+    def _columns(self) -> dict[str, Column]:
         gathered: dict[str, Column] = {}
         for above in reversed(self.above):
             gathered.update(above.own_columns)
         return gathered
 
-    @cached_property
+    @property
     def relations(self) -> dict[str, Relation]:
         """All relationships, those of its bases included."""
+        return self._read("relations", self._relations)
+
+    def _read(self, part: str, read: Callable[[], dict[str, Field]]) -> dict[str, Field]:
+        """Read part of it once, and note from which files that follows whenever it is asked for."""
+        nothing: dict[str, Field] = {}
+        return self.project.remember((MODEL, self.address, part), read, nothing)
+
+    def _relations(self) -> dict[str, Relation]:
         gathered: dict[str, Relation] = {}
         for above in reversed(self.above):
             gathered.update(above.own_relations)
@@ -164,15 +188,7 @@ def model(project: Project, address: str | None) -> Model | None:
     """Find a class of the project by its address."""
     if address is None or address not in project.classes:
         return None
-    return project.remember((MODEL, address), lambda: read(project, address), None)
-
-
-def read(project: Project, address: str) -> Model | None:
-    """Read a class of the project; what it inherits is learnt from the files of its bases."""
-    for above in project.ancestry(address):
-        if above in project.classes:
-            project.look_at(project.classes[above][0].path)
-    return Model(address, project)
+    return project.remember((MODEL, address), lambda: Model(address, project), None)
 
 
 def table(project: Project, address: str | None) -> Model | None:
@@ -194,6 +210,11 @@ def is_declarative(project: Project, address: str) -> bool:
         return True
     if ":" not in address:
         return False
+    return project.remember(("declarative", address), lambda: makes_tables(project, address), False)
+
+
+def makes_tables(project: Project, address: str) -> bool:
+    """Whether what stands at an address of the project makes tables of the classes below it."""
     name = address.partition(":")[2]
     if address in project.classes:
         return decorated(project, address, name)

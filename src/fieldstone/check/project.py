@@ -37,8 +37,10 @@ LIBRARIES = frozenset(sys.stdlib_module_names) | {
     "asyncpg",
 }
 DEEPEST = 12
-# What a class is as a model is remembered under this word and its address.
+# What a class is as a model is remembered under this word and its address; these parts of it hold the tree
+# that declares them.
 MODEL = "model"
+HOLDING = ("own columns", "own relations", "columns", "relations")
 DEFINED = frozenset({"class", "def", "async def"})
 
 
@@ -102,8 +104,9 @@ class Project(Memory):
 
     def _keep(self, module: Module) -> None:
         for gone in self._shelf.put(module):
-            for found in gone.facts.classes:  # as models they hold the tree that declares them
-                self.forget((MODEL, f"{gone.facts.module}:{found.name}"))
+            for found in gone.facts.classes:
+                for part in HOLDING:
+                    self.forget((MODEL, f"{gone.facts.module}:{found.name}", part))
 
     def text(self, facts: FileFacts) -> str:
         """The code of a file, which need not be parsed to look for a word; empty if it cannot be read."""
