@@ -112,6 +112,59 @@ def test_a_comment_concerns_no_other_file_and_a_statement_those_that_call(
     assert looked_at == looked
 
 
+def test_who_was_not_asked_for_meanwhile_is_judged_again(project: Path, looked_at: list[str]) -> None:
+    checked(project)
+    (project / "helper.py").write_text(HELPER.replace("    return", "    assert key\n    return"))
+    check([project / "helper.py"], Options(select=frozenset({"ALL"}), preview=True, cached=True, jobs=1))
+    looked_at.clear()
+    checked(project)
+    assert looked_at == ["work.py"]
+
+
+BASE = """\
+class Service:
+    def find(self):
+        return 1
+"""
+SPECIAL = """\
+from base import Service
+
+
+class Special(Service):
+    def other(self):
+        return 2
+"""
+USE = """\
+from base import Service
+
+
+async def work(service: Service, session):
+    service.find()
+    await session.commit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "looked"),
+    [
+        (SPECIAL.replace("2", "3"), {"special.py"}),
+        (SPECIAL.replace("def other", "async def find"), {"special.py", "use.py"}),
+    ],
+    ids=["the body of a method", "a method"],
+)
+def test_of_classes_below_only_the_methods_concern_who_calls_those_above(
+    tmp_path: Path, looked_at: list[str], text: str, looked: set[str]
+) -> None:
+    for name, source in {"base": BASE, "special": SPECIAL, "use": USE}.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    (tmp_path / "pyproject.toml").write_text("")
+    checked(tmp_path)
+    looked_at.clear()
+    (tmp_path / "special.py").write_text(text)
+    checked(tmp_path)
+    assert set(looked_at) == looked
+
+
 @pytest.mark.parametrize(
     ("name", "text", "spoken"),
     [

@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path, PurePosixPath
 
 from fieldstone.check import names
@@ -329,16 +328,15 @@ def session_makers(tree: ast.Module, source: str, imports: dict[str, str]) -> It
 
 
 MAKING = names.SESSIONS | names.MAKERS
+SPELLED = MAKING | {spelled for spelled, address in names.ELSEWHERE.items() if address in MAKING}
+MODULES = {
+    ".".join(parts[:size]) for parts in (s.split(".") for s in SPELLED) for size in range(1, len(parts))
+}
 
 
-@cache
 def may_make_sessions(target: str) -> bool:
     """Whether an import names what makes sessions, or a module that it may be asked of."""
-    return (
-        names.canonical(target) in MAKING
-        or target in {"sqlmodel", "sqlalchemy"}
-        or (target.startswith(("sqlmodel.", "sqlalchemy.")) and target.rpartition(".")[2].islower())
-    )
+    return target in SPELLED or target in MODULES
 
 
 def makes_tables(tree: ast.Module, source: str, bound: Names) -> bool:
