@@ -2,7 +2,9 @@
 
     fieldstone check src
 
-- `parsing`, `gathering`, `project`: files to trees, trees to facts, facts to one project.
+- `parsing`, `gathering`: files to trees, trees to facts.
+- `memory`, `addresses`, `project`: what was learnt and from which files, what names mean, all files as one;
+  `shelf`: the trees that there is room for.
 - `models`, `values`, `events`: what a model is, what a value is, what happens in a function.
 - `evaluation`, `flow`, `analysis`: expressions, statements, and calls between functions; `constructing`:
   calls of classes and libraries; `callers`: what a function is given by those that call it.

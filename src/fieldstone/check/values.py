@@ -30,7 +30,7 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A class, function or module, by its address (see `fieldstone.check.project`)."""
+    """A class, function or module, by its address (see `fieldstone.check.addresses`)."""
 
     address: str
 
