@@ -50,11 +50,12 @@ class Memory:
         """
         found = self._known.get(key, MISSING)
         if found is MISSING:
-            found = self._learnt(key, compute, meanwhile)
+            found = self.learn(key, compute, meanwhile)
         self.consulted |= found[1]
         return found[0]  # type: ignore[return-value]  # what was kept under a key is of its type
 
-    def _learnt(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> tuple[object, int]:
+    def learn(self, key: object, compute: Callable[[], Known], meanwhile: Known) -> tuple[Known, int]:
+        """Compute something, and give with it the files that it follows from."""
         outer, self.consulted = self.consulted, 0
         self._known[key] = meanwhile, 0
         try:

@@ -81,7 +81,13 @@ class Model:
     @property
     def table(self) -> bool:
         """Whether rows are read into it."""
-        return self.project.remember((MODEL, self.address, "table"), self._is_table, False)
+        answer, behind = self._table
+        self.project.consulted |= behind
+        return answer
+
+    @cached_property
+    def _table(self) -> tuple[bool, int]:
+        return self.project.learn((MODEL, self.address, "table"), self._is_table, False)
 
     def _is_table(self) -> bool:
         known = [self.project.classes[a][1] for a in self.ancestry if a in self.project.classes]
@@ -186,9 +192,10 @@ CLOSED = frozenset(
 
 def model(project: Project, address: str | None) -> Model | None:
     """Find a class of the project by its address."""
-    if address is None or address not in project.classes:
-        return None
-    return project.remember((MODEL, address), lambda: Model(address, project), None)
+    found = project.models.get(address)
+    if found is None and address is not None and address in project.classes:
+        found = project.models[address] = Model(address, project)
+    return found
 
 
 def table(project: Project, address: str | None) -> Model | None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fieldstone.check import names
 from fieldstone.check.addresses import Addresses
@@ -21,6 +22,9 @@ from fieldstone.check.parsing import Unparsable
 from fieldstone.check.shelf import Shelf, room
 from fieldstone.check.texts import Texts
 from fieldstone.check.versions import NO_VERSIONS, Versions
+
+if TYPE_CHECKING:
+    from fieldstone.check.models import Model
 
 # What a class is as a model is remembered under this word and its address; these parts of it hold the tree
 # that declares them.
@@ -44,6 +48,7 @@ class Project(Addresses):
         self.root = root
         self.texts = texts or Texts(root)
         self.versions = versions
+        self.models: dict[str | None, Model] = {}
         self._shelf = Shelf(room(len(self.files), processes))
 
     @contextmanager
@@ -57,6 +62,7 @@ class Project(Addresses):
     def close(self) -> None:
         """Let all trees go at once, rather than when somebody looks for garbage."""
         self.forget_all()
+        self.models = {}
         self._shelf = Shelf(0)
 
     # Modules
