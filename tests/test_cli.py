@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -53,6 +54,18 @@ def test_help_lists_every_word_and_imports_no_room() -> None:
 
 def test_a_word_runs_its_room() -> None:
     assert run("say", "good") == (0, "done\n")
+
+
+def test_a_check_starts_without_what_takes_long_to_import(tmp_path: Path) -> None:
+    code = "import sys\nfrom fieldstone.cli import main\ntry: main()\nfinally: print(*sys.modules)"
+    (tmp_path / "pyproject.toml").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-c", code, "check", "--exit-zero", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not {"pydantic", "sqlalchemy", "fastapi", "rich"} & set(done.stdout.split())
 
 
 def test_an_error_of_fieldstones_ends_with_its_text() -> None:
