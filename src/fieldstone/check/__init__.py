@@ -2,7 +2,8 @@
 
     fieldstone check src
 
-- `parsing`, `gathering`: files to trees, trees to facts.
+- `parsing`, `gathering`: files to trees, trees to facts: what binds names in `outlines`, calls in `making`,
+  what the text alone tells in `searching`.
 - `memory`, `addresses`, `project`: what was learnt and from which files, what names mean, all files as one;
   `shelf`: the trees that there is room for.
 - `models`, `values`, `events`: what a model is, what a value is, what happens in a function.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fieldstone.check import names
 from fieldstone.check.events import Made
-from fieldstone.check.gathering import expires
+from fieldstone.check.making import expires
 from fieldstone.check.models import table
 from fieldstone.check.statements import selected
 from fieldstone.check.values import (

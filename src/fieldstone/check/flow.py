@@ -17,10 +17,10 @@ from fieldstone.check.annotations import Annotations
 from fieldstone.check.calls import Calls
 from fieldstone.check.evaluation import Emit, Handlers
 from fieldstone.check.events import Loop, Returned, Written
-from fieldstone.check.gathering import Names, bind_from
 from fieldstone.check.lookup import decorated_as
 from fieldstone.check.models import model
 from fieldstone.check.modules import Function
+from fieldstone.check.outlines import Names, bind_from
 from fieldstone.check.routes import parameters_of
 from fieldstone.check.sessioncalls import closed, committed
 from fieldstone.check.trees import walk

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from fieldstone.check import names
 from fieldstone.check.facts import FileFacts
 from fieldstone.check.findings import Edit, Span
-from fieldstone.check.gathering import flat, target_names, uncommented
+from fieldstone.check.outlines import flat, target_names
 from fieldstone.check.parsing import parse
+from fieldstone.check.searching import uncommented
 from fieldstone.check.trees import children, walk
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from fieldstone.check import names
 from fieldstone.check.addresses import Addresses
 from fieldstone.check.facts import ClassFacts, FileFacts, SessionMaker
-from fieldstone.check.gathering import uncommented
 from fieldstone.check.modules import Module
 from fieldstone.check.parsing import Unparsable
+from fieldstone.check.searching import uncommented
 from fieldstone.check.shelf import Shelf, room
 from fieldstone.check.texts import Texts
 from fieldstone.check.versions import NO_VERSIONS, Versions

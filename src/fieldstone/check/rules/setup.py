@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fieldstone.check import names
 from fieldstone.check.events import Called
 from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
-from fieldstone.check.gathering import expires
+from fieldstone.check.making import expires
 from fieldstone.check.modules import Module
 from fieldstone.check.registry import File, rule
 from fieldstone.check.trees import walk

@@ -11,9 +11,9 @@ from fieldstone.check import names
 from fieldstone.check.events import Called
 from fieldstone.check.fields import Column
 from fieldstone.check.findings import Edit, Fix, Problem, Repair, Severity
-from fieldstone.check.gathering import class_facts
 from fieldstone.check.models import Model, model, tables
 from fieldstone.check.modules import Module, heading
+from fieldstone.check.outlines import class_facts
 from fieldstone.check.registry import File, Tier, rule
 from fieldstone.check.trees import walk
 from fieldstone.check.values import Named, Object
