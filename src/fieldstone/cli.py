@@ -99,8 +99,8 @@ class _AsGiven:
 
 def _quick(parameter: Any) -> Any:
     """Convert values of a parameter without Pydantic where that can be."""
-    if not isinstance(getattr(parameter, "_fieldstone", None), _AsGiven):
-        parameter._fieldstone = given = _AsGiven(parameter)
+    if "get_runtime_param" not in vars(parameter):
+        given = _AsGiven(parameter)
         parameter.get_runtime_param = lambda: given
     return parameter
 

@@ -52,7 +52,6 @@ class Addresses(Memory):
             self._by_end[facts.module.rpartition(".")[2]].append(facts)
         self._found: dict[tuple[str, str], FileFacts | None] = {}
         self._addresses: dict[tuple[str, str], str | None] = {}
-        self._located: dict[tuple[str, str], str | None] = {}
 
     def file_of(self, address: str) -> FileFacts | None:
         """Find the file in which an address of the project is defined."""
@@ -112,7 +111,7 @@ class Addresses(Memory):
             return f"{facts.module}:{dotted}"
         if head in facts.imports:
             target = facts.imports[head]
-            return self._locate(f"{target}.{rest}" if rest else target, facts, depth)
+            return self.locate(f"{target}.{rest}" if rest else target, facts, depth)
         for star in facts.stars:
             source = self.find_module(star, facts)
             found = self._address(source, dotted, depth + 1) if source and source is not facts else None
@@ -122,8 +121,8 @@ class Addresses(Memory):
                 return names.canonical(f"{star}.{dotted}")
         return None
 
-    def _locate(self, target: str, facts: FileFacts, depth: int) -> str | None:
-        """Find what an absolute dotted name means: a name in a module of the project, or a library's."""
+    def locate(self, target: str, facts: FileFacts, depth: int = 0) -> str | None:
+        """Say where the thing is defined that an import in a file names: in the project, or a library."""
         parts = target.split(".")
         if parts[0] in LIBRARIES:
             return names.canonical(target)
@@ -139,15 +138,6 @@ class Addresses(Memory):
                 continue
             return self._address(module, rest, depth + 1)
         return None if target.startswith(".") else names.canonical(target)
-
-    def locate(self, target: str, facts: FileFacts) -> str | None:
-        """Say where the thing is defined that an import in a file names."""
-        if target.partition(".")[0] in LIBRARIES:
-            return names.canonical(target)
-        key = (target, facts.path)
-        if key not in self._located:
-            self._located[key] = self._locate(target, facts, 0)
-        return self._located[key]
 
     def submodule(self, facts: FileFacts, name: str) -> str | None:
         """Find a module in a package that does not import it by itself."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fieldstone.check import names
 from fieldstone.check.events import Made
-from fieldstone.check.making import expires
+from fieldstone.check.making import MAKING, expires
 from fieldstone.check.models import table
 from fieldstone.check.statements import selected
 from fieldstone.check.values import (
@@ -26,7 +26,6 @@ from fieldstone.check.values import (
 if TYPE_CHECKING:
     from fieldstone.check.evaluation import Evaluation
 
-MAKING = names.SESSIONS | names.MAKERS
 ENGINES = names.SYNC_ENGINES | names.ASYNC_ENGINES
 CLAUSES = frozenset(
     {"and_", "or_", "not_", "func", "case", "cast", "exists", "literal", "text", "desc", "asc", "any_"}

@@ -11,6 +11,13 @@ from fieldstone.check.facts import SessionMaker
 from fieldstone.check.outlines import Names
 from fieldstone.check.trees import walk
 
+LONGEST = 80  # from a name to the bracket of its call; or a file of nothing but names would take for ever
+MAKING = names.SESSIONS | names.MAKERS
+SPELLED = MAKING | {spelled for spelled, address in names.ELSEWHERE.items() if address in MAKING}
+MODULES = {
+    ".".join(parts[:size]) for parts in (s.split(".") for s in SPELLED) for size in range(1, len(parts))
+}
+
 
 def depended(tree: ast.Module) -> Iterator[str]:
     """Find what is named in `Depends(...)`, as it is spelled."""
@@ -36,14 +43,6 @@ def session_makers(tree: ast.Module, source: str, imports: dict[str, str]) -> It
                 target = names.canonical(f"{imports[head]}.{rest}" if rest else imports[head])
                 if target in MAKING:
                     yield session_maker(node, target, imports)
-
-
-LONGEST = 80  # from a name to the bracket of its call; or a file of nothing but names would take for ever
-MAKING = names.SESSIONS | names.MAKERS
-SPELLED = MAKING | {spelled for spelled, address in names.ELSEWHERE.items() if address in MAKING}
-MODULES = {
-    ".".join(parts[:size]) for parts in (s.split(".") for s in SPELLED) for size in range(1, len(parts))
-}
 
 
 def may_make_sessions(target: str) -> bool:

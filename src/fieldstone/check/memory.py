@@ -78,5 +78,5 @@ class Memory:
         self._known.pop(key, None)
 
     def forget_all(self) -> None:
-        """Let everything go, models that refer to the whole project among it."""
+        """Let everything go."""
         self._known, self._alike = {}, {}

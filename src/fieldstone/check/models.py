@@ -20,7 +20,7 @@ from fieldstone.check.lookup import last_name
 from fieldstone.check.modules import Module
 from fieldstone.check.project import MODEL, Project
 
-Field = TypeVar("Field", Column, Relation)
+Part = TypeVar("Part", Column, Relation)
 
 
 @dataclass(frozen=True)
@@ -141,16 +141,16 @@ class Model:
         """All relationships, those of its bases included."""
         return self._read("relations", self._relations)
 
-    def _read(self, part: str, read: Callable[[], dict[str, Field]]) -> dict[str, Field]:
-        """Read part of it once, and note from which files that follows whenever it is asked for."""
-        nothing: dict[str, Field] = {}
-        return self.project.remember((MODEL, self.address, part), read, nothing)
-
     def _relations(self) -> dict[str, Relation]:
         gathered: dict[str, Relation] = {}
         for above in reversed(self.above):
             gathered.update(above.own_relations)
         return gathered
+
+    def _read(self, part: str, read: Callable[[], dict[str, Part]]) -> dict[str, Part]:
+        """Read part of it once, and note from which files that follows whenever it is asked for."""
+        nothing: dict[str, Part] = {}
+        return self.project.remember((MODEL, self.address, part), read, nothing)
 
     @property
     def above(self) -> list[Model]:
@@ -217,10 +217,10 @@ def is_declarative(project: Project, address: str) -> bool:
         return True
     if ":" not in address:
         return False
-    return project.remember(("declarative", address), lambda: makes_tables(project, address), False)
+    return project.remember(("declarative", address), lambda: is_base(project, address), False)
 
 
-def makes_tables(project: Project, address: str) -> bool:
+def is_base(project: Project, address: str) -> bool:
     """Whether what stands at an address of the project makes tables of the classes below it."""
     name = address.partition(":")[2]
     if address in project.classes:

@@ -229,7 +229,7 @@ def own_nodes(node: ast.AST) -> list[ast.AST]:
 
 def holds_things(value: Value) -> bool:
     """Whether a value is about instances whose state belongs to one function."""
-    return any(True for _ in things_in(value))
+    return next(things_in(value), None) is not None
 
 
 def things_in(value: Value) -> Iterator[int]:
